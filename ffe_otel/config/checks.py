@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What no single key can say about itself: formats, and keys that depend on each other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ffe_otel.config.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ffe_otel.config.document import Found
+
+# RFC 9110: a field name is a token.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# (smaller, larger): the first may not exceed the second.
+_ORDERED = (
+    ("logging.retention.hot_tier_days", "logging.retention.warm_tier_days"),
+    ("logging.retention.warm_tier_days", "logging.retention.cold_tier_days"),
+    (
+        "optimization.resources.min_concurrent_trades",
+        "optimization.resources.max_concurrent_trades",
+    ),
+)
+# Where the switch is on, at least one key of each group must hold something.
+_REQUIRED = {
+    "alerting.channels.telegram.enabled": (("bot_token",), ("chat_id",)),
+    "alerting.channels.email.enabled": (("smtp_host",), ("from_address",), ("to_addresses",)),
+    "alerting.channels.pagerduty.enabled": (("routing_key", "service_key"),),
+    "logging.outputs.syslog.enabled": (("address",),),
+    "logging.outputs.file.enabled": (("path",),),
+}
+_TOGETHER = ("serve.tls_certificate", "serve.tls_key")
+
+
+def relations(values: Mapping[str, Found]) -> Iterator[Problem]:
+    """Every problem that shows only when the values are looked at together or in detail."""
+    yield from _formats(values)
+    yield from _order(values)
+    yield from _required(values)
+    certificate, key = (values[name] for name in _TOGETHER)
+    if bool(certificate.value) != bool(key.value):
+        missing, there = _TOGETHER if key.value else reversed(_TOGETHER)
+        yield Problem(values[there].origin, there, f"needs {missing} as well")
+
+
+def disabled_section(name: str, values: Mapping[str, Found]) -> str:
+    """The innermost switched-off section a key lies in, empty when all of them are on."""
+    section = name.rpartition(".")[0]
+    while section:
+        switch = values.get(f"{section}.enabled")
+        if switch is not None and switch.value is False:
+            return section
+        section = section.rpartition(".")[0]
+    return ""
+
+
+def _formats(values: Mapping[str, Found]) -> Iterator[Problem]:
+    for name, check in _FORMATS.items():
+        found = values[name]
+        message = check(found.value)
+        if message and not found.unset:
+            yield Problem(found.origin, name, message)
+    prices = values["llm.prices"]
+    for number, price in enumerate(prices.value):
+        for message in _price(price):
+            yield Problem(prices.origin, f"llm.prices[{number}]", message)
+
+
+def _order(values: Mapping[str, Found]) -> Iterator[Problem]:
+    for smaller, larger in _ORDERED:
+        low, high = values[smaller], values[larger]
+        if low.value > high.value:
+            at_fault = high if low.origin.source == "default" else low
+            message = f"is {low.value}, more than {larger}, which is {high.value}"
+            yield Problem(at_fault.origin, smaller, message)
+
+
+def _required(values: Mapping[str, Found]) -> Iterator[Problem]:
+    for switch, groups in _REQUIRED.items():
+        section = switch.rpartition(".")[0]
+        if not values[switch].value or disabled_section(section, values):
+            continue
+        for group in groups:
+            members = [values[f"{section}.{name}"] for name in group]
+            if any(member.value or member.unset for member in members):
+                continue
+            names = " or ".join(f"{section}.{name}" for name in group)
+            message = f"is on, but {names} is empty; set it or switch this off"
+            yield Problem(values[switch].origin, switch, message)
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    return "" if valid else "expected a URL such as http://127.0.0.1:4318"
+
+
+def _url_path(value: str) -> str:
+    return "" if value.startswith("/") else "expected a path that begins with /"
+
+
+def _header(value: str) -> str:
+    return "" if _HEADER_NAME.fullmatch(value) else "expected the name of an HTTP header"
+
+
+_FORMATS: Mapping[str, Callable[[Any], str]] = {
+    "telemetry.otlp_endpoint": _http_url,
+    "metrics.influxdb.url": _http_url,
+    "dashboards.grafana.url": _http_url,
+    "metrics.prometheus.path": _url_path,
+    "logging.correlation_id_header": _header,
+}
+
+
+def _price(price: Any) -> Iterator[str]:
+    if not price.provider or not price.model:
+        yield "needs a provider and a model"
+    if price.since:
+        try:
+            dt.date.fromisoformat(price.since)
+        except ValueError:
+            yield f"since is {price.since!r}; expected a date such as 2026-01-31"

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings from environment variables: ``FFE_OTEL__SECTION__KEY`` and OpenTelemetry's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from ffe_otel.config.document import Document, Found
+from ffe_otel.config.problems import Origin, Problem
+from ffe_otel.config.schema import keys, nearest, section_at
+from ffe_otel.config.values import BadValueError, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "FFE_OTEL__"
+
+# Python's OTLP exporters read the timeout in seconds, like our key.
+_STANDARD: Mapping[str, str] = {
+    "OTEL_SERVICE_NAME": "telemetry.service_name",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "telemetry.otlp_endpoint",
+    "OTEL_EXPORTER_OTLP_HEADERS": "telemetry.otlp_headers",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "telemetry.otlp_timeout_seconds",
+}
+_RESOURCE: Mapping[str, str] = {
+    "service.name": "telemetry.service_name",
+    "deployment.environment": "telemetry.environment",
+    "deployment.environment.name": "telemetry.environment",
+}
+_RATIO_SAMPLERS = frozenset({"", "ffe_otel", "traceidratio", "parentbased_traceidratio"})
+_FIXED_SAMPLERS: Mapping[str, str] = {
+    "always_on": "1",
+    "parentbased_always_on": "1",
+    "always_off": "0",
+    "parentbased_always_off": "0",
+}
+_RATIO = "telemetry.sampling_ratio"
+
+
+def read_environment(environ: Mapping[str, str]) -> Document:
+    """Every setting the environment makes; an empty variable counts as not set.
+
+    ``OTEL_*`` variables win over ``FFE_OTEL__*`` ones, because other OpenTelemetry software
+    in the same process obeys them too.
+    """
+    document = Document()
+    for variable in sorted(environ):
+        if variable.upper().startswith(PREFIX) and environ[variable]:
+            name = variable[len(PREFIX) :].lower().replace("__", ".")
+            _set(document, name, environ[variable], variable)
+    for name, text, variable in _standard(environ):
+        _set(document, name, text, variable)
+    return document
+
+
+def _set(document: Document, name: str, text: str, variable: str) -> None:
+    origin = Origin("environment", variable)
+    key = keys().get(name)
+    if key is None:
+        document.problems.append(Problem(origin, "", _unknown(name)))
+        return
+    try:
+        document.values[name] = Found(parse(key, text), origin)
+    except BadValueError as error:
+        document.problems.append(Problem(origin, name, str(error)))
+
+
+def _unknown(name: str) -> str:
+    if section_at(name):
+        return f"{name} is a section; name one of its keys after another '__'"
+    near = nearest(name)
+    if not near:
+        return f"there is no key {name}; 'ffe-otel config show' lists all keys"
+    variable = PREFIX + near.replace(".", "__").upper()
+    return f"there is no key {name}; did you mean {variable}?"
+
+
+def _standard(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Settings in OpenTelemetry's variables as (key, text, variable), weaker ones first."""
+    resource = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    for part in resource.split(","):
+        name, _, value = part.partition("=")
+        key = _RESOURCE.get(name.strip())
+        if key and value.strip():
+            yield key, unquote(value.strip()), "OTEL_RESOURCE_ATTRIBUTES"
+    for variable, key in _STANDARD.items():
+        if environ.get(variable, "").strip():
+            yield key, environ[variable].strip(), variable
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    argument = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    if sampler in _FIXED_SAMPLERS:
+        yield _RATIO, _FIXED_SAMPLERS[sampler], "OTEL_TRACES_SAMPLER"
+    elif sampler in _RATIO_SAMPLERS and argument:
+        yield _RATIO, argument, "OTEL_TRACES_SAMPLER_ARG"

@@ -18,6 +18,7 @@ from typing import Final
 SCOPE: Final = "ffe_otel"
 SCOPE_API: Final = "ffe_otel.api"
 DEFAULT_SERVICE_NAME: Final = "finance_feedback_engine"
+CORRELATION_HEADER: Final = "X-Correlation-ID"
 
 
 class Sensitivity(Enum):

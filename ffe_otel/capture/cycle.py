@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OODA cycle, its phases, and what surrounds cycles: run, recovery, monitors."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link
+
+from ffe_otel import semconv
+from ffe_otel.capture import runtime
+from ffe_otel.capture.step import _CYCLE_KEY, _FIELDS_KEY, Step, cycle_of, describe, fields_of
+from ffe_otel.correlation import correlation_id as to_correlation_id
+from ffe_otel.correlation import current_correlation_id, with_requested_root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ffe_otel.capture.runtime import Runtime
+
+EXECUTED, REJECTED, NO_TRADE = "executed", "rejected", "no_trade"
+FAILED, STOPPED, CANCELLED = "failed", "stopped", "cancelled"
+_RANK = {NO_TRADE: 1, REJECTED: 2, FAILED: 3, EXECUTED: 4, STOPPED: 5, CANCELLED: 6}
+
+
+class _Root(Step):
+    """A step that owns a trace and links to whatever was current."""
+
+    root = True
+
+    def _parent_context(self) -> Context:
+        # A fresh context: under the engine's own run-long span every cycle would share
+        # one trace and be sampled all or nothing.
+        return Context()
+
+    def _links(self) -> list[Link]:
+        current = trace.get_current_span().get_span_context()
+        return [Link(current)] if current.is_valid else []
+
+
+class AgentRun(_Root):
+    """The life of an agent, from start to stop."""
+
+    def __init__(self, agent_id: str | None = None) -> None:
+        super().__init__(semconv.SPAN_AGENT_RUN)
+        if agent_id:
+            self.attributes[semconv.AGENT_ID] = agent_id
+
+
+class Monitor(_Root):
+    """One pass of a monitor thread, in a trace of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(semconv.SPAN_MONITOR)
+        self.attributes[semconv.DATA_ENDPOINT] = name
+
+
+class Recovery(_Root):
+    """Recovery of open positions at start."""
+
+    def __init__(self, platform: str) -> None:
+        super().__init__(semconv.SPAN_RECOVERY)
+        self._platform = platform
+        self.attributes[semconv.TRADE_PLATFORM] = platform
+
+    def recovered(self, count: int) -> None:
+        """Say how many positions were found."""
+        self.set({semconv.RECOVERY_POSITIONS: count})
+
+    def _parent_context(self) -> Context:
+        cycle = cycle_of()
+        return otel_context.get_current() if cycle is not None else Context()
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        del error
+        rt.instruments.record(semconv.RECOVERY_DURATION, self.duration_ns / 1e9, self._platform)
+
+
+class Cycle(_Root):
+    """One OODA cycle: the root span, and the summary it ends with."""
+
+    def __init__(
+        self,
+        asset_pairs: Sequence[str] = (),
+        *,
+        agent_id: str | None = None,
+        number: int | None = None,
+        cycle_id: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        super().__init__(semconv.SPAN_CYCLE)
+        self.agent_id = agent_id
+        self._asked_for = correlation_id
+        self._run_id: str | None = None
+        self._outcome = ""
+        self._reason: str | None = None
+        self._decision_rank = 0
+        self.errors = 0
+        self._first_error: str | None = None
+        self._seen_errors: set[tuple[int, str]] = set()
+        self._cost = 0.0
+        self._cost_known = False
+        self._tokens = 0
+        self._pnl: float | None = None
+        given = {
+            semconv.ASSET_PAIRS: list(asset_pairs) or None,
+            semconv.CYCLE_NUMBER: number,
+            semconv.CYCLE_ID: cycle_id,
+        }
+        self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The trace id as UUID, or ``None`` when nothing is captured."""
+        context = self.span.get_span_context()
+        return to_correlation_id(context.trace_id) if context.is_valid else None
+
+    def error(self, error: BaseException | str, where: str = "") -> None:
+        """Make a failure visible on the cycle, also when the agent swallows it."""
+        rt = self._runtime
+        if rt is None:
+            return
+        try:
+            self.failed_inside(error, where or "cycle")
+            text = describe(error) if isinstance(error, BaseException) else error
+            self.event("ffe.cycle.error", {"where": where or None, "message": text})
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed("error")
+
+    def failed_inside(self, error: BaseException | str, where: str) -> None:
+        """A step under the cycle failed; one exception counts once on its way up."""
+        text = describe(error) if isinstance(error, BaseException) else error
+        if isinstance(error, BaseException):
+            # By id and text: keeping the exception would keep its frames alive, and an id
+            # alone is used again once it is gone.
+            key = (id(error), text)
+            if key in self._seen_errors:
+                return
+            self._seen_errors.add(key)
+        self.errors += 1
+        if self._first_error is None:
+            self._first_error = f"{where}: {text}" if where else text
+
+    def decided(
+        self,
+        asset_pair: str,
+        action: str | None,
+        confidence: float | None,
+        decision_id: str | None = None,
+        *,
+        rank: int = 1,
+    ) -> None:
+        """Say what was decided. Of several decisions the one that went furthest is shown."""
+        if rank < self._decision_rank:
+            return
+        self._decision_rank = rank
+        self.set(
+            {
+                semconv.ASSET_PAIR: asset_pair,
+                semconv.DECISION_ACTION: action,
+                semconv.DECISION_CONFIDENCE: confidence,
+                semconv.DECISION_ID: decision_id,
+            }
+        )
+
+    def outcome(self, outcome: str, reason: str | None = None) -> None:
+        """Say how the cycle ended; of several outcomes the weightiest stays."""
+        if _RANK.get(outcome, 0) > _RANK.get(self._outcome, 0):
+            self._outcome, self._reason = outcome, reason
+
+    def spent(self, tokens: int | None, cost_usd: float | None) -> None:
+        """Add an LLM call's tokens and cost to the cycle's."""
+        self._tokens += tokens or 0
+        if cost_usd is not None:
+            self._cost += cost_usd
+            self._cost_known = True
+
+    def earned(self, pnl_dollars: float) -> None:
+        """Add realised profit or loss."""
+        self._pnl = (self._pnl or 0.0) + pnl_dollars
+
+    def _parent_context(self) -> Context:
+        self._run_id = current_correlation_id()
+        if self._asked_for:
+            return with_requested_root(Context(), self._asked_for)
+        return Context()
+
+    def _context(self, context: Context) -> Context:
+        context = otel_context.set_value(_CYCLE_KEY, self, context)
+        return otel_context.set_value(_FIELDS_KEY, {}, context)
+
+    def _begun(self, rt: Runtime) -> None:
+        agent = self.agent_id = self.agent_id or rt.agent_id
+        self.set({semconv.AGENT_ID: agent, semconv.RUN_CORRELATION_ID: self._run_id})
+        if self.span.is_recording():
+            rt.emit(
+                semconv.EVENT_CYCLE_STARTED,
+                {
+                    semconv.AGENT_ID: agent,
+                    semconv.CYCLE_NUMBER: self.attributes.get(semconv.CYCLE_NUMBER),
+                    semconv.ASSET_PAIRS: self.attributes.get(semconv.ASSET_PAIRS),
+                },
+            )
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.outcome(CANCELLED, "cancelled")
+        elif error is not None:
+            self.outcome(FAILED, type(error).__qualname__)
+        if not self._outcome:
+            self._outcome = FAILED if self.errors else NO_TRADE
+            self._reason = "error" if self.errors else "no_decision"
+        if self.errors and self._failure is None:
+            self._failure = self._first_error
+        self.set(
+            {
+                semconv.CYCLE_OUTCOME: self._outcome,
+                semconv.CYCLE_REASON: self._reason,
+                semconv.CYCLE_ERRORS: self.errors,
+                semconv.LLM_TOKENS: self._tokens or None,
+                semconv.LLM_COST_USD: self._cost if self._cost_known else None,
+                semconv.TRADE_PNL_DOLLARS: self._pnl,
+            }
+        )
+        rt.instruments.record(semconv.CYCLE_DURATION, self.duration_ns / 1e9)
+
+    def _fresh(self) -> Cycle:
+        fresh = super()._fresh()
+        fresh._seen_errors = set()
+        return fresh
+
+
+class Phase(Step):
+    """A phase of the cycle; its span is a child of the cycle's own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(semconv.SPAN_PHASE_PREFIX + name.lower())
+        self.phase = name.lower()
+        self.attributes[semconv.PHASE] = self.phase
+
+    def _parent_context(self) -> Context:
+        current = otel_context.get_current()
+        cycle = cycle_of(current)
+        # The engine opens a span of its own around all phases; theirs is a sibling.
+        return trace.set_span_in_context(cycle.span, current) if cycle is not None else current
+
+    def _context(self, context: Context) -> Context:
+        fields = {**(fields_of(context) or {}), "agent_state": self.phase.upper()}
+        return otel_context.set_value(_FIELDS_KEY, fields, context)
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        del error
+        rt.instruments.record(semconv.PHASE_DURATION, self.duration_ns / 1e9, self.phase.upper())
+
+
+def transition(
+    old: str | None, new: str, *, agent_id: str | None = None, cycle_count: int = 0
+) -> None:
+    """Record a transition of the agent's state machine (names such as ``PERCEPTION``)."""
+    rt = runtime.get()
+    if rt is None:
+        return
+    try:
+        cycle = cycle_of()
+        agent = agent_id or (cycle.agent_id if cycle is not None else None) or rt.agent_id
+        value = semconv.AGENT_STATES.get(new, -1)
+        rt.agent_states[agent] = new
+        rt.instruments.record(semconv.AGENT_STATE_GAUGE, value)
+        rt.instruments.record(semconv.AGENT_TRANSITIONS, 1, old or "NONE", new)
+        rt.emit(
+            semconv.EVENT_AGENT_STATE,
+            {
+                "agent_id": agent,
+                "environment": rt.environment,
+                "state_value": value,
+                "cycle_count": cycle_count,
+                semconv.AGENT_STATE: new,
+            },
+        )
+    except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+        rt.failed("transition")
+
+
+def current_cycle() -> Cycle | None:
+    """The cycle that the current code runs under, across threads and tasks."""
+    return cycle_of()
+
+
+def set_state(key: str, value: object) -> None:
+    """Set a log field (``decision_id``, ``asset_pair``, ...) for the rest of the step."""
+    fields = fields_of()
+    if fields is not None:
+        fields[key] = value
+
+
+def log_context() -> Mapping[str, object]:
+    """What log records of the current code carry: agent_state, decision_id, asset_pair."""
+    fields: Any = fields_of()
+    return fields if fields is not None else {}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one owner of what an installed capture shares: tracer, instruments, events, prices.
+
+Everything here uses the OpenTelemetry API only; ``install`` builds it from SDK parts.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry._logs import Logger
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer
+
+    from ffe_otel.capture.instruments import Instruments
+    from ffe_otel.capture.prices import PriceTable
+
+_log = logging.getLogger(__name__)
+
+
+class Abortable(Protocol):
+    """Something open that ends as aborted when the process goes down."""
+
+    def abort(self) -> None:
+        """End now, marked as aborted."""
+
+
+@dataclass(slots=True)
+class Runtime:
+    """An installed capture. One a process; ``get`` finds it.
+
+    ``clock`` returns wall-clock nanoseconds; durations are measured with ``monotonic``,
+    also in nanoseconds.
+    """
+
+    tracer: Tracer
+    instruments: Instruments
+    events: Logger
+    prices: PriceTable
+    environment: str
+    agent_id: str
+    capture_content: bool = False
+    clock: Callable[[], int] = time.time_ns
+    monotonic: Callable[[], int] = time.perf_counter_ns
+    agent_states: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    _open: dict[int, Abortable] = field(default_factory=dict)
+
+    def emit(
+        self,
+        name: str,
+        attributes: Mapping[str, object],
+        *,
+        context: Context | None = None,
+        timestamp: int | None = None,
+    ) -> None:
+        """Emit an event record; absent values (``None``) are left out."""
+        now = self.clock()
+        self.events.emit(
+            LogRecord(
+                timestamp=timestamp or now,
+                observed_timestamp=now,
+                context=context,
+                severity_number=SeverityNumber.INFO,
+                severity_text="INFO",
+                event_name=name,
+                attributes={k: v for k, v in attributes.items() if v is not None},  # type: ignore[misc]
+            )
+        )
+
+    def failed(self, where: str) -> None:
+        """Count a failure of our own code; it is logged the first time only.
+
+        The stack is logged without the values of the engine's exception in flight.
+        """
+        count = self.failures.get(where, 0)
+        self.failures[where] = count + 1
+        if count == 0:
+            _log.warning(
+                "ffe_otel: %s failed; the engine is not affected, further failures are only "
+                "counted in ffe_otel_hook_errors_total",
+                where,
+                exc_info=True,
+            )
+
+    def opened(self, step: Abortable) -> None:
+        """Remember an open span, so that it can be ended as aborted."""
+        self._open[id(step)] = step
+
+    def closed(self, step: Abortable) -> None:
+        """Forget a span that ended."""
+        self._open.pop(id(step), None)
+
+    def abort_open(self) -> int:
+        """End every open span as aborted, innermost first; returns how many there were."""
+        steps = list(self._open.values())
+        for step in reversed(steps):
+            step.abort()
+        return len(steps)
+
+    def forget_open(self) -> None:
+        """In a forked child: the parent ends its own spans."""
+        self._open.clear()
+
+
+class _Owner:
+    """Holds the active runtime; the only global mutable state of capture."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.active: Runtime | None = None
+
+
+_owner = _Owner()
+
+
+def get() -> Runtime | None:
+    """The installed capture, or ``None``."""
+    return _owner.active
+
+
+def activate(runtime: Runtime) -> None:
+    """Make ``runtime`` the one that the manual API and the hooks use.
+
+    Raises:
+        RuntimeError: when another one is active.
+    """
+    with _owner.lock:
+        if _owner.active is not None:
+            raise RuntimeError(
+                "ffe_otel is installed already; call uninstall() on its handle first"
+            )
+        _owner.active = runtime
+
+
+def deactivate(runtime: Runtime) -> None:
+    """Take ``runtime`` out of use, when it is the active one."""
+    with _owner.lock:
+        if _owner.active is runtime:
+            _owner.active = None

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base of everything the manual API measures: a span that is a context manager.
+
+A step works in sync and async code (``with`` in both) and as a decorator on functions
+and coroutine functions. It never raises because of telemetry: what fails in here is
+counted and the caller goes on.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from ffe_otel import semconv
+from ffe_otel.capture import runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, Span
+
+    from ffe_otel.capture.cycle import Cycle
+    from ffe_otel.capture.runtime import Runtime
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CYCLE_KEY = otel_context.create_key("ffe-otel-cycle")
+_FIELDS_KEY = otel_context.create_key("ffe-otel-log-fields")
+
+
+def cycle_of(context: Context | None = None) -> Cycle | None:
+    """The cycle that ``context`` (the current one by default) runs under."""
+    found: Any = otel_context.get_value(_CYCLE_KEY, context)
+    return found if found is not None else None
+
+
+def fields_of(context: Context | None = None) -> dict[str, object] | None:
+    """The log fields that the innermost step of ``context`` keeps."""
+    found: Any = otel_context.get_value(_FIELDS_KEY, context)
+    return found if found is not None else None
+
+
+class Step:
+    """One measured step. Subclasses say what it is called and what it records.
+
+    Outside a cycle a step opens no span (cycles are the roots, see docs/tracing.md) but
+    still records its metrics and events.
+    """
+
+    kind: ClassVar[SpanKind] = SpanKind.INTERNAL
+    root: ClassVar[bool] = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.span: Span = trace.INVALID_SPAN
+        self.attributes: dict[str, Any] = {}
+        self.duration_ns = 0
+        self._runtime: Runtime | None = None
+        self._token: Token[Context] | None = None
+        self._started = 0
+        self._failure: str | None = None
+
+    # What subclasses change
+
+    def _parent_context(self) -> Context:
+        return otel_context.get_current()
+
+    def _context(self, context: Context) -> Context:
+        """Add what the step hands to those inside it."""
+        return context
+
+    def _links(self) -> list[Link]:
+        return []
+
+    def _begun(self, rt: Runtime) -> None:
+        """After the span began and became current."""
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        """Record metrics and events; the span is still open and current."""
+
+    # Context manager
+
+    def __enter__(self) -> Self:
+        rt = runtime.get()
+        if rt is None or self._runtime is not None:
+            return self
+        self._runtime = rt
+        self._started = rt.monotonic()
+        try:
+            self._begin(rt)
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed(f"start of {self.name}")
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        rt = self._runtime
+        if rt is None:
+            return
+        try:
+            self._finish(rt, error)
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed(f"end of {self.name}")
+        finally:
+            self._leave()
+
+    def _begin(self, rt: Runtime) -> None:
+        parent = self._parent_context()
+        inside = trace.get_current_span(parent).get_span_context().is_valid
+        if self.root or inside:
+            self.span = rt.tracer.start_span(
+                self.name,
+                context=parent,
+                kind=self.kind,
+                attributes=self.attributes,
+                links=self._links(),
+                start_time=rt.clock(),
+            )
+            parent = trace.set_span_in_context(self.span, parent)
+            rt.opened(self)
+        self._token = otel_context.attach(self._context(parent))
+        self._begun(rt)
+
+    def _finish(self, rt: Runtime, error: BaseException | None) -> None:
+        self.duration_ns = rt.monotonic() - self._started
+        if error is not None and self._failure is None:
+            self.fail(error)
+        try:
+            self._ended(rt, error)
+        finally:
+            self._close(rt)
+
+    def _close(self, rt: Runtime) -> None:
+        rt.closed(self)
+        if self.span.is_recording():
+            if self._failure is not None:
+                self.span.set_status(Status(StatusCode.ERROR, self._failure))
+            self.span.end(rt.clock())
+
+    def _leave(self) -> None:
+        token, self._token, self._runtime = self._token, None, None
+        if token is not None:
+            otel_context.detach(token)
+
+    def abort(self) -> None:
+        """End the span because the process goes down."""
+        rt = self._runtime
+        if rt is None:
+            return
+        self.span.set_attribute(semconv.ABORTED, True)
+        self._failure = self._failure or "the process ended"
+        self._close(rt)
+
+    # Decorator
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Measure each call of ``function``.
+
+        Raises:
+            TypeError: for generator functions, whose body runs outside the call.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__qualname__} is a generator function: use `with` around the code "
+                "that consumes it, since its body does not run during the call"
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def measure_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self._fresh():
+                    return await function(*args, **kwargs)
+
+            return measure_async  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def measure(*args: P.args, **kwargs: P.kwargs) -> T:
+            with self._fresh():
+                return function(*args, **kwargs)
+
+        return measure
+
+    def _fresh(self) -> Self:
+        step = copy.copy(self)
+        step.attributes = dict(self.attributes)
+        return step
+
+    # Handle
+
+    def set(self, attributes: Mapping[str, Any] | None = None, **named: Any) -> None:
+        """Set span attributes; keyword names use ``__`` for a dot. ``None`` is left out."""
+        rt = self._runtime
+        if rt is None:
+            return
+        try:
+            for key, value in {**(attributes or {}), **named}.items():
+                if value is not None:
+                    self.span.set_attribute(key.replace("__", "."), value)
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed("set")
+
+    def event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
+        """Add an event to the span, now."""
+        rt = self._runtime
+        if rt is not None:
+            self.span.add_event(
+                name,
+                {k: v for k, v in (attributes or {}).items() if v is not None},
+                rt.clock(),
+            )
+
+    def fail(self, error: BaseException | str) -> None:
+        """Mark the step as failed; an exception is recorded with its stack."""
+        rt = self._runtime
+        if rt is None:
+            return
+        try:
+            if isinstance(error, BaseException):
+                self._failure = describe(error)
+                self.span.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
+                self.span.record_exception(error, timestamp=rt.clock())
+            else:
+                self._failure = error or "failed"
+            cycle = cycle_of()
+            if cycle is not None and cycle is not self:
+                cycle.failed_inside(error, self.name)
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed("fail")
+
+    @property
+    def failure(self) -> str | None:
+        """Why the step failed, or ``None``."""
+        return self._failure
+
+
+def describe(error: BaseException) -> str:
+    """Type and message of an exception; a message that cannot be made is left out."""
+    try:
+        return f"{type(error).__qualname__}: {error}"
+    except Exception:  # noqa: BLE001 - a broken __str__ of the engine's
+        return type(error).__qualname__

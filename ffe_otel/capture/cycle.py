@@ -195,6 +195,7 @@ class Cycle(_Root):
 
     def _begun(self, rt: Runtime) -> None:
         agent = self.agent_id = self.agent_id or rt.agent_id
+        self._seen_errors = set()
         self.set({semconv.AGENT_ID: agent, semconv.RUN_CORRELATION_ID: self._run_id})
         if self.span.is_recording():
             rt.emit(
@@ -227,11 +228,6 @@ class Cycle(_Root):
             }
         )
         rt.instruments.record(semconv.CYCLE_DURATION, self.duration_ns / 1e9)
-
-    def _fresh(self) -> Cycle:
-        fresh = super()._fresh()
-        fresh._seen_errors = set()
-        return fresh
 
 
 class Phase(Step):

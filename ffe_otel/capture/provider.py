@@ -81,6 +81,9 @@ class ProcessorSwitch(SynchronousMultiSpanProcessor):
     it must go quiet and a later ``install`` must be able to use it again.
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def clear(self) -> None:
         """Forget all processors; they are to be shut down before."""
         self._span_processors = ()

@@ -1,0 +1,53 @@
+# Everything sets itself up: a machine with Python 3.11 or newer, make and git is enough.
+PYTHON ?= python3
+VENV ?= .venv
+RESOLUTION ?= highest
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+DEMO_ARGS ?= --llm debate --cycles 0 --interval 2
+CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
+INPUTS := pyproject.toml demo/pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ffe_otel needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.demo: $(BIN)/uv $(INPUTS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[serve,http,re2]' -e ./demo
+	@touch $@
+
+$(VENV)/.dev-$(RESOLUTION): $(BIN)/uv $(INPUTS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --resolution $(RESOLUTION) -e '.[all]' -e ./demo --group dev
+	@touch $@
+
+demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and its page
+	@PATH="$(abspath $(BIN)):$$PATH" FFE_OTEL__STATE_DIR="$(abspath .state/demo)" \
+		ffe-otel run --serve -- python -m finance_feedback_engine $(DEMO_ARGS)
+
+test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests
+ifeq ($(CHROMIUM),)
+	@echo "make test: no Chromium on this machine, so the browser tests are left out (.ci/run installs it)"
+	$(BIN)/python -m pytest -m "not browser" $(PYTEST_ARGS)
+else
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
+
+check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev-$(RESOLUTION) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what make made
+	rm -rf .venv .venv-* .state .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

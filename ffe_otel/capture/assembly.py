@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The assembly of an installed capture from SDK parts, one stage after the other.
+
+Each stage pushes its own undoing on the handle's exit stack, so that a failure half-way
+and ``uninstall`` both leave the process as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import _logs, metrics, propagate, trace
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+
+from ffe_otel import semconv
+from ffe_otel.capture import exporters, runtime
+from ffe_otel.capture.api import log_context
+from ffe_otel.capture.install import resource_attributes, state_dir
+from ffe_otel.capture.instruments import Instruments
+from ffe_otel.capture.logs import install_log_capture
+from ffe_otel.capture.prices import PriceTable
+from ffe_otel.capture.process_metrics import observe, observe_process
+from ffe_otel.capture.provider import FfeTracerProvider
+from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
+from ffe_otel.export import prometheus, seams
+from ffe_otel.export.stats import ExportStats
+from ffe_otel.redaction import Redactor, harvest_literals, load_catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    from ffe_otel.capture.install import Handle
+    from ffe_otel.config import Config
+
+_RATIO_SAMPLERS = ("traceidratio", "parentbased_traceidratio", "ffe_otel")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parts that a caller brings in place of the configured ones."""
+
+    span_exporter: SpanExporter | None = None
+    log_exporter: LogRecordExporter | None = None
+    metric_reader: MetricReader | None = None
+    id_generator: IdGenerator | None = None
+    clock: Callable[[], int] | None = None
+    monotonic: Callable[[], int] | None = None
+
+
+class Assembly:
+    """Builds one capture. The stages follow the data: redaction first, hooks last."""
+
+    def __init__(
+        self, config: Config, parts: Parts, stack: ExitStack, handle: Handle, *, set_global: bool
+    ) -> None:
+        self._config = config
+        self._parts = parts
+        self._stack = stack
+        self._handle = handle
+        self._set_global = set_global
+
+    def build(self, *, hooks: bool) -> None:
+        """Build all stages."""
+        self._redaction()
+        if os.environ.get("OTEL_CONFIG_FILE"):
+            self._declared_providers()
+        else:
+            self._providers()
+        self._runtime()
+        self._logs()
+        if hooks:
+            self._hooks()
+
+    def _redaction(self) -> None:
+        options = self._config.redaction
+        self._redactor = Redactor(
+            load_catalogue(
+                extra=Path(options.rules_file) if options.rules_file else None,
+                disabled=options.disabled_rules,
+            ),
+            literals=(*options.secrets, *harvest_literals(os.environ)),
+            allow_query_parameters=options.allow_query_parameters,
+        )
+        self._stats = ExportStats()
+        self._handle.redactor, self._handle.stats = self._redactor, self._stats
+        self._stack.callback(
+            seams.install(
+                self._redactor,
+                self._stats,
+                attribute_length=self._config.limits.attribute_length,
+            )
+        )
+
+    def _providers(self) -> None:
+        resource = Resource.create(dict(resource_attributes(self._config)))
+        self._traces(resource)
+        self._metrics(resource)
+        self._log_records(resource)
+        if self._set_global and not os.environ.get("OTEL_PROPAGATORS"):
+            before = propagate.get_global_textmap()
+            propagate.set_global_textmap(FfePropagator(self._config.logging.correlation_id_header))
+            self._stack.callback(propagate.set_global_textmap, before)
+
+    def _traces(self, resource: Resource) -> None:
+        current = trace.get_tracer_provider() if self._set_global else None
+        if isinstance(current, FfeTracerProvider):
+            provider = current
+        else:
+            provider = FfeTracerProvider(
+                sampler=_sampler(self._config),
+                resource=resource,
+                id_generator=self._parts.id_generator or FfeIdGenerator(),
+            )
+        delay = self._config.metrics.intervals.api_metrics * 1000
+        if self._parts.span_exporter is not None:
+            processors: list[Any] = [SimpleSpanProcessor(self._parts.span_exporter)]
+        else:
+            processors = [
+                BatchSpanProcessor(
+                    exporter,
+                    **_unless_set("OTEL_BSP_SCHEDULE_DELAY", schedule_delay_millis=delay),
+                    **_unless_set(
+                        "OTEL_BSP_MAX_QUEUE_SIZE", max_queue_size=self._config.limits.queue_size
+                    ),
+                )
+                for exporter in exporters.span_exporters(self._config)
+            ]
+        for processor in processors:
+            provider.add_span_processor(processor)
+        self._stack.callback(self._silence, provider)
+        self._handle.tracer_provider = provider
+        if self._set_global:
+            self._join_traces(provider, processors, current)
+
+    @staticmethod
+    def _silence(provider: FfeTracerProvider) -> None:
+        provider.shutdown()
+        provider.processors.clear()
+
+    @staticmethod
+    def _join_traces(provider: FfeTracerProvider, processors: list[Any], current: object) -> None:
+        if isinstance(current, sdk_trace.TracerProvider) and current is not provider:
+            # The engine set a provider first; its spans come along through our processors.
+            for processor in processors:
+                current.add_span_processor(processor)
+        elif current is not provider:
+            trace.set_tracer_provider(provider)
+
+    def _metrics(self, resource: Resource) -> None:
+        if self._parts.metric_reader is not None:
+            readers = [self._parts.metric_reader]
+        else:
+            readers = exporters.metric_readers(self._config)
+            if self._config.metrics.prometheus.enabled:
+                page = prometheus.MetricsPage(self._config.metrics.prometheus)
+                self._stack.callback(page.close)
+                self._handle.page = page
+                readers += prometheus.readers(page.registry)
+        provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+        self._stack.callback(provider.shutdown)
+        self._handle.meter_provider = provider
+        current = metrics.get_meter_provider() if self._set_global else provider
+        if not isinstance(current, MeterProvider):
+            metrics.set_meter_provider(provider)
+
+    def _log_records(self, resource: Resource) -> None:
+        provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        delay = self._config.metrics.intervals.api_metrics * 1000
+        if self._parts.log_exporter is not None:
+            provider.add_log_record_processor(SimpleLogRecordProcessor(self._parts.log_exporter))
+        else:
+            for exporter in exporters.log_exporters(self._config):
+                provider.add_log_record_processor(
+                    BatchLogRecordProcessor(
+                        exporter,
+                        **_unless_set("OTEL_BLRP_SCHEDULE_DELAY", schedule_delay_millis=delay),
+                        **_unless_set(
+                            "OTEL_BLRP_MAX_QUEUE_SIZE",
+                            max_queue_size=self._config.limits.queue_size,
+                        ),
+                    )
+                )
+        self._stack.callback(provider.shutdown)
+        self._handle.logger_provider = provider
+        if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
+            _logs.set_logger_provider(provider)
+
+    def _declared_providers(self) -> None:
+        """Take the providers that ``OTEL_CONFIG_FILE`` declares."""
+        from opentelemetry.configuration import configure_sdk, load_config_file
+
+        configure_sdk(load_config_file(os.environ["OTEL_CONFIG_FILE"]))
+        handle: Any = self._handle
+        handle.tracer_provider = trace.get_tracer_provider()
+        handle.meter_provider = metrics.get_meter_provider()
+        handle.logger_provider = _logs.get_logger_provider()
+
+    def _runtime(self) -> None:
+        handle: Any = self._handle
+        meter = handle.meter_provider.get_meter(semconv.SCOPE)
+        instruments = Instruments(meter, self._config.limits.label_sets)
+        built = runtime.Runtime(
+            tracer=handle.tracer_provider.get_tracer(semconv.SCOPE_API),
+            instruments=instruments,
+            events=handle.logger_provider.get_logger(semconv.SCOPE),
+            prices=PriceTable(self._config.llm.prices),
+            environment=self._config.telemetry.environment,
+            agent_id=self._config.telemetry.agent_id,
+            capture_content=self._config.llm.capture_content,
+        )
+        if self._parts.clock is not None:
+            built.clock = self._parts.clock
+        if self._parts.monotonic is not None:
+            built.monotonic = self._parts.monotonic
+        runtime.activate(built)
+        self._handle.runtime = built
+        self._stack.callback(runtime.deactivate, built)
+        self._stack.callback(built.abort_open)
+        observe_process(meter, state_dir(self._config))
+        self._observe_telemetry(meter, built)
+
+    def _observe_telemetry(self, meter: metrics.Meter, built: runtime.Runtime) -> None:
+        stats, redactor = self._stats, self._redactor
+        observe(
+            meter,
+            semconv.OTEL_QUEUED,
+            lambda: [(n, {"signal": s}) for s, n in stats.snapshot().queued.items()],
+        )
+        observe(
+            meter,
+            semconv.OTEL_EXPORTED,
+            lambda: [(n, {"signal": s}) for s, n in stats.snapshot().exported.items()],
+        )
+        observe(
+            meter,
+            semconv.OTEL_DROPPED,
+            lambda: [
+                (n, {"signal": s, "reason": r}) for (s, r), n in stats.snapshot().dropped.items()
+            ],
+        )
+        observe(
+            meter,
+            semconv.OTEL_REDACTED,
+            lambda: [(n, {"rule": r, "surface": s}) for (r, s), n in redactor.counts().items()],
+        )
+        observe(
+            meter,
+            semconv.OTEL_REDACTION_FAILURES,
+            lambda: [(n, {"surface": s}) for s, n in redactor.failures().items()],
+        )
+        observe(
+            meter,
+            semconv.OTEL_FOLDED,
+            lambda: [(n, {"metric": m}) for m, n in list(built.instruments.folded.items())],
+        )
+        observe(
+            meter,
+            semconv.OTEL_HOOK_ERRORS,
+            lambda: [(n, {"hook": h}) for h, n in list(built.failures.items())],
+        )
+
+    def _logs(self) -> None:
+        capture = install_log_capture(
+            self._config, self._redactor, self._handle.logger_provider, self._stats, log_context
+        )
+        self._handle._flush_logs = capture.flush  # noqa: SLF001 - the handle is ours
+        self._stack.callback(capture)
+
+    def _hooks(self) -> None:
+        from opentelemetry.instrumentation.requests import RequestsInstrumentor
+        from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+        from ffe_otel.capture.hooking import HookSet
+        from ffe_otel.capture.hooks import all_hooks
+
+        for instrumentor in (RequestsInstrumentor(), ThreadingInstrumentor()):
+            if not instrumentor.is_instrumented_by_opentelemetry:
+                instrumentor.instrument(
+                    tracer_provider=self._handle.tracer_provider,
+                    meter_provider=self._handle.meter_provider,
+                    skip_dep_check=True,
+                )
+                self._stack.callback(instrumentor.uninstrument)
+        hooks = HookSet()
+        hooks.install(all_hooks())
+        self._handle.hooks = hooks
+        self._stack.callback(hooks.uninstall)
+
+
+def _sampler(config: Config) -> Sampler:
+    from opentelemetry.sdk.trace import sampling
+
+    name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    fixed: dict[str, Sampler] = {
+        "always_on": sampling.ALWAYS_ON,
+        "always_off": sampling.ALWAYS_OFF,
+        "parentbased_always_on": sampling.DEFAULT_ON,
+        "parentbased_always_off": sampling.DEFAULT_OFF,
+    }
+    if name in fixed:
+        return fixed[name]
+    if name and name not in _RATIO_SAMPLERS:
+        return sampling._get_from_env_or_default()  # noqa: SLF001 - public only as a default
+    return ConsistentRatioSampler(config.telemetry.sampling_ratio)
+
+
+def _unless_set(variable: str, **option: float) -> dict[str, Any]:
+    """``option``, unless the standard ``variable`` decides."""
+    return {} if os.environ.get(variable) else option

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Putting capture together, and taking it apart again."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import time
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffe_otel import semconv
+from ffe_otel.capture.distro import sdk_disabled
+from ffe_otel.config import load_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+    from ffe_otel.capture.hooking import HookSet
+    from ffe_otel.capture.runtime import Runtime
+    from ffe_otel.config import Config
+    from ffe_otel.export.prometheus import MetricsPage
+    from ffe_otel.export.stats import ExportStats
+    from ffe_otel.redaction import Redactor
+
+_log = logging.getLogger(__name__)
+
+
+class Handle:
+    """An installed capture.
+
+    Attributes:
+        runtime: what the manual API and the hooks use; ``None`` when nothing was installed
+            because ``OTEL_SDK_DISABLED`` is set or the process is patched by gevent.
+        tracer_provider, meter_provider, logger_provider: the OpenTelemetry providers.
+        hooks: the state of the engine's hooks, ``None`` when they were not asked for.
+        page: the metrics page, ``None`` when it is switched off.
+    """
+
+    def __init__(self, stack: ExitStack, shutdown_seconds: float) -> None:
+        self.runtime: Runtime | None = None
+        self.tracer_provider: TracerProvider | None = None
+        self.meter_provider: MeterProvider | None = None
+        self.logger_provider: LoggerProvider | None = None
+        self.hooks: HookSet | None = None
+        self.page: MetricsPage | None = None
+        self.redactor: Redactor | None = None
+        self.stats: ExportStats | None = None
+        self._flush_logs: Callable[[float], object] | None = None
+        self._stack = stack
+        self._shutdown_seconds = shutdown_seconds
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Send what is waiting; ``False`` when ``timeout`` seconds were not enough."""
+        end = time.monotonic() + timeout
+        done = True
+        if self._flush_logs is not None:
+            done = bool(self._flush_logs(timeout)) and done
+        for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
+            if provider is not None:
+                left = max(1, int((end - time.monotonic()) * 1000))
+                done = provider.force_flush(left) is not False and done
+        return done and time.monotonic() <= end
+
+    def uninstall(self) -> None:
+        """Flush within the configured deadline and give back every patched object."""
+        self._stack.close()
+
+
+def install(
+    config: Config | None = None,
+    *,
+    span_exporter: SpanExporter | None = None,
+    log_exporter: LogRecordExporter | None = None,
+    metric_reader: MetricReader | None = None,
+    id_generator: IdGenerator | None = None,
+    clock: Callable[[], int] | None = None,
+    monotonic: Callable[[], int] | None = None,
+    hooks: bool = True,
+    set_global: bool = True,
+) -> Handle:
+    """Install capture in this process.
+
+    Args:
+        config: by default what ``load_config`` finds.
+        span_exporter: takes the spans, at once and in place of the configured exporters.
+        log_exporter: the same for log records.
+        metric_reader: in place of the configured readers; no metrics page is started then.
+        id_generator: of trace and span ids.
+        clock: wall clock in nanoseconds, for span and event times.
+        monotonic: clock in nanoseconds that durations are measured with.
+        hooks: hook the engine and the HTTP and threading libraries.
+        set_global: make the providers OpenTelemetry's global ones where none are set.
+
+    Returns:
+        A handle; its ``uninstall`` undoes everything.
+
+    Raises:
+        ConfigError: the configuration is invalid.
+        RuntimeError: capture is installed already.
+    """
+    config = config if config is not None else load_config().config
+    stack = ExitStack()
+    handle = Handle(stack, config.limits.shutdown_seconds)
+    if sdk_disabled():
+        return handle
+    if _patched_by_gevent():
+        _log.warning(
+            "ffe_otel: threads are patched by gevent, so telemetry would stall the program; "
+            "nothing is captured. Import ffe_otel in a process that gevent did not patch."
+        )
+        return handle
+    from ffe_otel.capture.assembly import Assembly, Parts
+
+    parts = Parts(span_exporter, log_exporter, metric_reader, id_generator, clock, monotonic)
+    try:
+        Assembly(config, parts, stack, handle, set_global=set_global).build(hooks=hooks)
+    except BaseException:
+        stack.close()
+        raise
+    atexit.register(handle.uninstall)
+    stack.callback(atexit.unregister, handle.uninstall)
+    return handle
+
+
+def _patched_by_gevent() -> bool:
+    monkey: Any = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def resource_attributes(config: Config) -> dict[str, str]:
+    """Resource attributes of this process; ``OTEL_RESOURCE_ATTRIBUTES`` wins over them."""
+    from importlib.metadata import version
+
+    return {
+        "service.name": config.telemetry.service_name,
+        # Named after the agent: a random id would make new Prometheus series at each start.
+        "service.instance.id": str(
+            uuid.uuid5(uuid.NAMESPACE_DNS, f"{os.uname().nodename}/{config.telemetry.agent_id}")
+        ),
+        "deployment.environment.name": config.telemetry.environment,
+        "telemetry.distro.name": semconv.SCOPE,
+        "telemetry.distro.version": version("ffe-otel"),
+        semconv.AGENT_ID: config.telemetry.agent_id,
+    }
+
+
+def state_dir(config: Config) -> Path:
+    """Where spool, store, tokens and logs live."""
+    return Path(config.state_dir or Path.home() / ".local/state/ffe_otel")

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The instrumentor that ``opentelemetry-instrument`` loads: the engine's hooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+from ffe_otel.capture.distro import sdk_disabled
+from ffe_otel.capture.hooking import HookSet
+from ffe_otel.capture.hooks import all_hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class FfeInstrumentor(BaseInstrumentor):
+    """Patches the engine when its modules are imported, and undoes it."""
+
+    _hooks: HookSet | None = None
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Nothing: the engine need not be an installed distribution to be hooked."""
+        return ()
+
+    def _instrument(self, **_kwargs: Any) -> None:
+        if sdk_disabled():
+            return
+        self._hooks = HookSet()
+        self._hooks.install(all_hooks())
+
+    def _uninstrument(self, **_kwargs: Any) -> None:
+        if self._hooks is not None:
+            self._hooks.uninstall()
+            self._hooks = None

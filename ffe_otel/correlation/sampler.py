@@ -58,7 +58,7 @@ class ConsistentRatioSampler(Sampler):
         """Share of traces kept."""
         return self._ratio
 
-    def should_sample(  # noqa: PLR0917 - the SDK's signature
+    def should_sample(
         self,
         parent_context: Context | None,
         trace_id: int,
@@ -88,18 +88,14 @@ class ConsistentRatioSampler(Sampler):
         attributes: Attributes,
         trace_state: TraceState | None,
     ) -> SamplingResult:
-        if not trace_state and _is_random(context, trace_id):
-            sampled = trace_id & ids.RANDOMNESS_MASK >= self._threshold
-            return _result(sampled, attributes, self._kept_state if sampled else None)
         state = tracestate.read(trace_state)
-        randomness = state.randomness
-        explicit = randomness
-        if randomness is None:
-            if _is_random(context, trace_id):
-                randomness = trace_id & ids.RANDOMNESS_MASK
-            else:
-                randomness = explicit = ids.derived_randomness(trace_id)
+        explicit = state.randomness
+        if explicit is None and not _is_random(context, trace_id):
+            explicit = ids.derived_randomness(trace_id)
+        randomness = trace_id & ids.RANDOMNESS_MASK if explicit is None else explicit
         sampled = randomness >= self._threshold
+        if explicit is None and not trace_state:
+            return _result(sampled, attributes, self._kept_state if sampled else None)
         state = tracestate.SamplingState(self._threshold if sampled else None, explicit, state.rest)
         return _result(sampled, attributes, tracestate.write(trace_state, state))
 

@@ -53,6 +53,9 @@ class SamplingState:
         return ";".join(parts)
 
 
+_NOTHING: Final = SamplingState()
+
+
 def read(trace_state: TraceState | None) -> SamplingState:
     """Read the ``ot`` entry; malformed values count as absent.
 
@@ -61,7 +64,7 @@ def read(trace_state: TraceState | None) -> SamplingState:
     """
     entry = trace_state.get(_KEY) if trace_state else None
     if not entry:
-        return SamplingState()
+        return _NOTHING
     threshold = randomness = None
     rest = []
     for pair in entry.split(";"):
@@ -88,7 +91,7 @@ def write(trace_state: TraceState | None, state: SamplingState) -> TraceState:
     Returns:
         A new trace state.
     """
-    others = [item for item in (trace_state or {}).items() if item[0] != _KEY]
+    others = [item for item in trace_state.items() if item[0] != _KEY] if trace_state else []
     entry = state.entry()
     if entry:
         others = [(_KEY, entry), *others[: _MEMBER_LIMIT - 1]]

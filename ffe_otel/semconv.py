@@ -135,6 +135,15 @@ DURATION_MS: Final = "ffe.duration_ms"
 ABORTED: Final = "ffe.aborted"
 
 ERROR_TYPE: Final = "error.type"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+CODE_FILE_PATH: Final = "code.file.path"
+CODE_FUNCTION_NAME: Final = "code.function.name"
+CODE_LINE_NUMBER: Final = "code.line.number"
+THREAD_ID: Final = "thread.id"
+THREAD_NAME: Final = "thread.name"
+OTEL_EVENT_NAME: Final = "otel.event.name"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 HTTP_METHOD: Final = "http.request.method"
@@ -487,3 +496,8 @@ LOG_FIELDS: Final = (
     "timestamp", "level", "logger", "message", "correlation_id", "trace_id", "span_id",
     "module", "function", "line", "agent_state", "decision_id", "asset_pair", "duration_ms",
 )  # fmt: skip
+# What stands behind the extras of a JSON log line, and what an extra whose name is taken
+# by a field above is called.
+LOG_EXCEPTION: Final = "exception"
+LOG_STACK: Final = "stack"
+LOG_EXTRA_PREFIX: Final = "extra."

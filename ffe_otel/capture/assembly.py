@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import _logs, metrics, propagate, trace
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from ffe_otel import semconv
 from ffe_otel.capture import exporters, runtime
@@ -26,11 +26,12 @@ from ffe_otel.capture.api import log_context
 from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.logs import install_log_capture
+from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
 from ffe_otel.capture.process_metrics import observe, observe_process
 from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
-from ffe_otel.export import prometheus, seams
+from ffe_otel.export import otlp, prometheus, seams
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import Redactor, harvest_literals, load_catalogue
 
@@ -85,6 +86,9 @@ class Assembly:
         self._logs()
         if hooks:
             self._hooks()
+        page = self._handle.page
+        if page is not None and page.start() and self._handle.runtime is not None:
+            self._stack.callback(make_way(page, self._handle.runtime.failed))
 
     def _redaction(self) -> None:
         options = self._config.redaction
@@ -103,6 +107,7 @@ class Assembly:
                 self._redactor,
                 self._stats,
                 attribute_length=self._config.limits.attribute_length,
+                shutdown_seconds=self._config.limits.shutdown_seconds,
             )
         )
 
@@ -126,18 +131,11 @@ class Assembly:
                 resource=resource,
                 id_generator=self._parts.id_generator or FfeIdGenerator(),
             )
-        delay = self._config.metrics.intervals.api_metrics * 1000
         if self._parts.span_exporter is not None:
             processors: list[Any] = [SimpleSpanProcessor(self._parts.span_exporter)]
         else:
             processors = [
-                BatchSpanProcessor(
-                    exporter,
-                    **_unless_set("OTEL_BSP_SCHEDULE_DELAY", schedule_delay_millis=delay),
-                    **_unless_set(
-                        "OTEL_BSP_MAX_QUEUE_SIZE", max_queue_size=self._config.limits.queue_size
-                    ),
-                )
+                otlp.span_processor(self._config, exporter)
                 for exporter in exporters.span_exporters(self._config)
             ]
         for processor in processors:
@@ -167,10 +165,9 @@ class Assembly:
         else:
             readers = exporters.metric_readers(self._config)
             if self._config.metrics.prometheus.enabled:
-                page = prometheus.MetricsPage(self._config.metrics.prometheus)
-                self._stack.callback(page.close)
-                self._handle.page = page
-                readers += prometheus.readers(page.registry)
+                self._handle.page = prometheus.MetricsPage(self._config.metrics.prometheus)
+                self._stack.callback(self._handle.page.close)
+            readers += prometheus.readers(self._handle.page)
         provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
         self._stack.callback(provider.shutdown)
         self._handle.meter_provider = provider
@@ -180,21 +177,11 @@ class Assembly:
 
     def _log_records(self, resource: Resource) -> None:
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        delay = self._config.metrics.intervals.api_metrics * 1000
         if self._parts.log_exporter is not None:
             provider.add_log_record_processor(SimpleLogRecordProcessor(self._parts.log_exporter))
         else:
             for exporter in exporters.log_exporters(self._config):
-                provider.add_log_record_processor(
-                    BatchLogRecordProcessor(
-                        exporter,
-                        **_unless_set("OTEL_BLRP_SCHEDULE_DELAY", schedule_delay_millis=delay),
-                        **_unless_set(
-                            "OTEL_BLRP_MAX_QUEUE_SIZE",
-                            max_queue_size=self._config.limits.queue_size,
-                        ),
-                    )
-                )
+                provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
         self._stack.callback(provider.shutdown)
         self._handle.logger_provider = provider
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
@@ -317,8 +304,3 @@ def _sampler(config: Config) -> Sampler:
     if name and name not in _RATIO_SAMPLERS:
         return sampling._get_from_env_or_default()  # noqa: SLF001 - public only as a default
     return ConsistentRatioSampler(config.telemetry.sampling_ratio)
-
-
-def _unless_set(variable: str, **option: float) -> dict[str, Any]:
-    """``option``, unless the standard ``variable`` decides."""
-    return {} if os.environ.get(variable) else option

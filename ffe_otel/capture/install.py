@@ -7,6 +7,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 import uuid
 from contextlib import ExitStack
@@ -63,16 +64,29 @@ class Handle:
         self._shutdown_seconds = shutdown_seconds
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send what is waiting; ``False`` when ``timeout`` seconds were not enough."""
+        """Send what is waiting; ``False`` when ``timeout`` seconds were not enough.
+
+        It runs on a thread of its own, because the SDK's ``force_flush`` takes as long as
+        the endpoint does, whatever it is told.
+        """
         end = time.monotonic() + timeout
-        done = True
+        done: list[bool] = []
+        worker = threading.Thread(
+            target=lambda: done.append(self._flush(end)), name="ffe-otel-flush", daemon=True
+        )
+        worker.start()
+        worker.join(timeout)
+        return bool(done and done[0])
+
+    def _flush(self, end: float) -> bool:
+        flushed = True
         if self._flush_logs is not None:
-            done = bool(self._flush_logs(timeout)) and done
+            flushed = bool(self._flush_logs(max(0.0, end - time.monotonic())))
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             if provider is not None:
                 left = max(1, int((end - time.monotonic()) * 1000))
-                done = provider.force_flush(left) is not False and done
-        return done and time.monotonic() <= end
+                flushed = provider.force_flush(left) is not False and flushed
+        return flushed
 
     def uninstall(self) -> None:
         """Flush within the configured deadline and give back every patched object."""

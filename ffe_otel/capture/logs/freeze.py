@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn whatever a caller logs into values that cannot change behind its back.
+
+A record waits in a queue before it is written; a dict that the engine goes on editing
+would be written with its later content. Scalars are kept as they are, containers are
+copied (bounded), everything else is rendered to text at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Mapping, Set
+from datetime import date, datetime, time
+from enum import Enum
+from numbers import Integral, Real
+from typing import Final
+
+MAX_DEPTH: Final = 8
+MAX_ITEMS: Final = 1000
+OMITTED: Final = "[omitted: too large]"
+
+# Exact types: a subclass may carry a mutable __dict__ or a __str__ of its own.
+_IMMUTABLE: Final = frozenset({str, bool, float, bytes, type(None)})
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
+
+
+def freeze(value: object) -> object:
+    """Copy a value so that later changes by its owner do not show.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        None, bool, int within 64 bits (OTLP has no wider one), float, str, bytes, or lists
+        and string-keyed dicts of these. Containers are cut at ``MAX_ITEMS`` items and
+        ``MAX_DEPTH`` levels; strings are never cut, because redaction comes later.
+    """
+    if type(value) in _IMMUTABLE:
+        return value
+    return _Copier().copy(value, 0)
+
+
+def text_of(value: object) -> str:
+    """``str(value)``, or a readable remark when the value cannot be rendered."""
+    try:
+        return str.__str__(str(value))
+    except Exception as problem:  # noqa: BLE001 - the value is the engine's, so is its __str__
+        return f"<{type(value).__name__} that cannot be rendered: {type(problem).__name__}>"
+
+
+class _Copier:
+    """One copy in progress; holds what is left of the item budget."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MAX_ITEMS
+
+    def copy(self, value: object, depth: int) -> object:
+        """Copy one value; never raises."""
+        if type(value) in _IMMUTABLE:
+            return value
+        try:
+            return self._copy(value, depth)
+        except Exception:  # noqa: BLE001 - foreign containers may raise anything
+            return text_of(value)
+
+    def _copy(self, value: object, depth: int) -> object:
+        scalar = _scalar(value)
+        if scalar is not None:
+            return scalar
+        if not isinstance(value, Mapping | list | tuple | Set | deque):
+            return text_of(value)
+        if depth >= MAX_DEPTH:
+            return OMITTED
+        # One item more than allowed is asked for, to know whether anything was left out.
+        if isinstance(value, Mapping):
+            pairs = list(itertools.islice(value.items(), self._left + 1))
+            return self._copy_mapping(pairs, depth)
+        items = list(itertools.islice(value, self._left + 1))
+        return self._copy_items(items, depth)
+
+    def _copy_mapping(self, pairs: list[tuple[object, object]], depth: int) -> dict[str, object]:
+        copied: dict[str, object] = {}
+        for key, value in pairs:
+            if self._left <= 0:
+                copied["..."] = OMITTED
+                break
+            self._left -= 1
+            copied[key if type(key) is str else text_of(key)] = self.copy(value, depth + 1)
+        return copied
+
+    def _copy_items(self, items: list[object], depth: int) -> list[object]:
+        copied: list[object] = []
+        for value in items:
+            if self._left <= 0:
+                copied.append(OMITTED)
+                break
+            self._left -= 1
+            copied.append(self.copy(value, depth + 1))
+        return copied
+
+
+def _scalar(value: object) -> object | None:  # noqa: PLR0911 - a table of types
+    """Render a value of a well-known type; None when its type is none of them."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Integral):
+        number = int(value)
+        return number if _INT64_MIN <= number <= _INT64_MAX else text_of(number)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {text_of(value)}"
+    return None

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leaving a port to the engine.
+
+Capture starts before the engine does, so the metrics page would take port 8000 from the
+engine's own API, which often lives there. When the engine binds the page's port, the
+page moves to another one first.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ffe_otel.export.prometheus import MetricsPage
+
+
+def make_way(page: MetricsPage, failed: Callable[[str], None]) -> Callable[[], None]:
+    """Watch ``socket.socket.bind`` for the page's port.
+
+    Args:
+        page: the metrics page.
+        failed: called with a place when giving way failed.
+
+    Returns:
+        Undoes the watch.
+    """
+    owner: Any = socket.socket
+    inherited = "bind" not in vars(owner)
+    original = owner.bind
+
+    def bind(self: socket.socket, address: Any, /) -> None:
+        try:
+            wanted = address[1] if isinstance(address, tuple) and len(address) > 1 else None
+            if wanted and wanted == page.port:
+                page.give_way(wanted)
+        except Exception:  # noqa: BLE001 - the engine's bind decides, not ours
+            failed("metrics page making way")
+        original(self, address)
+
+    owner.bind = bind
+
+    def undo() -> None:
+        if vars(owner).get("bind") is not bind:
+            return
+        if inherited:
+            del owner.bind
+        else:
+            owner.bind = original
+
+    return undo

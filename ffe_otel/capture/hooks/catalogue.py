@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All hooks together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ffe_otel.capture.hooks import (
+    agent,
+    breaker,
+    cache,
+    data,
+    decision,
+    execution,
+    llm,
+    monitor,
+    outcome,
+    recovery,
+    risk,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ffe_otel.capture.hooking import Hook
+
+
+def all_hooks() -> Sequence[Hook]:
+    """Every hook on the engine and on the LLM client it uses."""
+    seams = (
+        agent, recovery, data, cache, decision, llm, risk, execution, outcome, breaker, monitor,
+    )  # fmt: skip
+    return tuple(hook for seam in seams for hook in seam.HOOKS)

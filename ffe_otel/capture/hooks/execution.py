@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Orders. Of the engine's three levels for one trade the outermost knows the whole answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ffe_otel.capture import api
+from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, platform_name, text
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ffe_otel.capture.around import Call
+    from ffe_otel.capture.steps import Trade
+
+
+def _execute(call: Call) -> Generator[None, Any, None]:
+    engine, decision = call.instance, call.get("modified_decision")
+    with api.trade(
+        text(field(decision, "asset_pair")) or UNKNOWN,
+        _side(engine, decision),
+        platform_name(getattr(engine, "trading_platform", None)),
+        decision_id=text(call.get("decision_id")),
+        confidence=number(field(decision, "confidence")),
+    ) as step:
+        result = yield
+        _settle(step, result)
+
+
+def _side(engine: Any, decision: Any) -> str:
+    """``BUY`` or ``SELL``: the engine's own reading of its policy action."""
+    normalize = getattr(engine, "_normalize_execution_action", None)
+    if isinstance(decision, dict) and callable(normalize):
+        return text(normalize(decision)) or UNKNOWN
+    return text(field(decision, "policy_action") or field(decision, "action")) or UNKNOWN
+
+
+def _settle(step: Trade, result: Any) -> None:
+    if not field(result, "success"):
+        reason = text(field(result, "error")) or text(field(result, "message"))
+        step.rejected(reason or "the platform did not execute the order")
+        return
+    step.filled(
+        order_id=text(field(result, "order_id")),
+        status=text(field(result, "order_status")),
+        price=number(field(result, "execution_price")),
+        size=number(field(result, "filled_size")),
+        fee=number(field(result, "fee_amount")),
+        slippage=number(field(result, "slippage_applied")),
+        platform=text(field(result, "platform")),
+    )
+
+
+HOOKS: Final = (
+    Hook(
+        "execution.trade",
+        "finance_feedback_engine.core",
+        "FinanceFeedbackEngine.execute_decision_async",
+        _execute,
+        ("decision_id", "modified_decision"),
+    ),
+)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Closed trades and their profit or loss, once a close.
+
+The engine tells of one close several times, with different decision ids and amounts: the
+direct hand-over at execution (priced before the fill is known, often zero), the outcome
+recorder, and the agent's own tally fed by whichever came last. The recorder's outcome is
+the one taken: it is made once for each position that disappears, from entry price, exit
+price and size, and it is what the engine keeps on disk. Its records of single orders are
+left out, since they are made for entries as well, priced against the current market.
+An engine without a recorder has only the agent's tally.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+
+from ffe_otel.capture import api
+from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ffe_otel.capture.around import Call
+
+PLATFORM: Final = otel_context.create_key("ffe-otel-platform")
+_ORDER_RECORD: Final = "order_id_tracking"
+
+
+def _saved(call: Call) -> Generator[None, Any, None]:
+    outcome = call.get("outcome")
+    yield
+    if field(outcome, "recorded_via") != _ORDER_RECORD:
+        _report(outcome)
+
+
+def _tallied(call: Call) -> Generator[None, Any, None]:
+    yield
+    engine = getattr(call.instance, "engine", None)
+    if getattr(engine, "trade_outcome_recorder", None) is None:
+        _report(call.get("trade_outcome"))
+
+
+def _report(outcome: Any) -> None:
+    pnl = number(field(outcome, "realized_pnl"))
+    if pnl is None:
+        return
+    product = field(outcome, "product") or field(outcome, "product_id")
+    pair = text(field(outcome, "asset_pair")) or (text(product) or UNKNOWN).replace("-", "")
+    platform = text(field(outcome, "platform")) or text(otel_context.get_value(PLATFORM))
+    api.trade_outcome(
+        pair,
+        pnl,
+        action=text(field(outcome, "side")) or UNKNOWN,
+        platform=platform or UNKNOWN,
+        decision_id=text(field(outcome, "decision_id")),
+        duration_seconds=number(field(outcome, "holding_duration_seconds")),
+    )
+
+
+HOOKS: Final = (
+    Hook(
+        "outcome.saved",
+        "finance_feedback_engine.monitoring.trade_outcome_recorder",
+        "TradeOutcomeRecorder._save_outcome",
+        _saved,
+        ("outcome",),
+    ),
+    Hook(
+        "outcome.tallied",
+        "finance_feedback_engine.agent.trading_loop_agent",
+        "TradingLoopAgent._update_performance_metrics",
+        _tallied,
+        ("trade_outcome",),
+    ),
+)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ffe-otel run``: a command with telemetry, and with ``--serve`` a page to look at it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ffe_otel.cli import backend
+from ffe_otel.cli.options import common, load
+from ffe_otel.cli.output import note, stop
+from ffe_otel.cli.signals import watched
+from ffe_otel.cli.supervise import Command, CommandError, end_like, find, replace, supervise
+from ffe_otel.config.loader import FILE_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ffe_otel.config import Config
+
+_AUTO = "opentelemetry.instrumentation.auto_instrumentation"
+_NO_COMMAND = (
+    "there is no command to run; write it after two dashes, for example: "
+    "ffe-otel run --serve -- python main.py --config live.yaml"
+)
+_LOOPBACK = ("127.", "localhost", "::1")
+
+
+@click.command(
+    "run",
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run a command with telemetry.",
+)
+@click.option("--serve", is_flag=True, help="Bring up the embedded backend beside it.")
+@common
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARGS]...")
+def command(
+    *, serve: bool, config_file: Path | None, as_json: bool, words: tuple[str, ...]
+) -> None:
+    r"""Run COMMAND with telemetry, unmodified: exit code and signals pass through.
+
+    \b
+      ffe-otel run -- python main.py --config live.yaml
+      ffe-otel run --serve -- uvicorn finance_feedback_engine.api.app:app
+    """
+    words = words[1:] if words[:1] == ("--",) else words
+    if not words:
+        stop(_NO_COMMAND, 2, as_json=as_json)
+    loaded = load(config_file, as_json=as_json)
+    environ = prepared(os.environ, Path.cwd())
+    if config_file:
+        environ[FILE_VARIABLE] = str(config_file.expanduser().absolute())
+    try:
+        found = find(words, environ)
+        if not serve:
+            replace(found, environ)
+        _beside_server(found, environ, loaded.config, config_file, as_json=as_json)
+    except CommandError as error:
+        stop(str(error), error.code, as_json=as_json)
+    except backend.BackendError as error:
+        stop(str(error), 1, as_json=as_json)
+
+
+def prepared(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """The environment in which a Python program instruments itself when it starts.
+
+    As ``opentelemetry-instrument`` does it: OpenTelemetry's folder with its ``sitecustomize``
+    comes first on ``PYTHONPATH``, then the working directory. Our distribution and configurator
+    are chosen unless the environment chooses others.
+
+    Args:
+        environ: what to start from.
+        directory: the working directory of the program.
+    """
+    spec = importlib.util.find_spec(_AUTO)
+    hook = next(iter(spec.submodule_search_locations or ())) if spec else ""
+    paths = environ["PYTHONPATH"].split(os.pathsep) if environ.get("PYTHONPATH") else []
+    if str(directory) not in paths:
+        paths.insert(0, str(directory))
+    paths = [hook, *(path for path in paths if path != hook)]
+    return {
+        "OTEL_PYTHON_DISTRO": "ffe_otel",
+        "OTEL_PYTHON_CONFIGURATOR": "ffe_otel",
+        **environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+
+
+def _beside_server(
+    found: Command,
+    environ: dict[str, str],
+    config: Config,
+    config_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    with watched():
+        try:
+            beside = backend.bring_up(config, config_file)
+        except backend.InterruptedStartError as interrupted:
+            raise SystemExit(128 + interrupted.number) from None
+        try:
+            _announce(beside, environ, as_json=as_json)
+            status = supervise(found, {**environ, **_pointing_to(beside, config)})
+        finally:
+            beside.stop()
+    end_like(status)
+
+
+def _pointing_to(beside: backend.Backend, config: Config) -> dict[str, str]:
+    server = beside.server
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.otlp_http}
+    if not config.serve.host.startswith(_LOOPBACK):
+        variables["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer%20{server.token}"
+    return variables
+
+
+def _announce(beside: backend.Backend, environ: Mapping[str, str], *, as_json: bool) -> None:
+    server = beside.server
+    if as_json:
+        message: dict[str, Any] = {
+            "page": server.page_with_token,
+            "otlp_http": server.otlp_http,
+            "otlp_grpc": server.otlp_grpc,
+            "started": beside.process is not None,
+        }
+        click.echo(json.dumps(message), err=True)
+        return
+    already = "" if beside.process else " (was running already)"
+    note(f"page  {click.style(server.page_with_token, bold=True)}{already}")
+    elsewhere = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if elsewhere and elsewhere.rstrip("/") != server.otlp_http:
+        note(f"telemetry goes to {server.otlp_http} instead of {elsewhere}, because of --serve")

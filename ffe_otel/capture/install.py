@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffe_otel import semconv
+from ffe_otel.capture import lifecycle
 from ffe_otel.capture.distro import sdk_disabled
 from ffe_otel.config import load_config
 
@@ -92,6 +92,12 @@ class Handle:
         """Flush within the configured deadline and give back every patched object."""
         self._stack.close()
 
+    def finish(self) -> None:
+        """End open spans as aborted and send everything; for a process about to be killed."""
+        if self.runtime is not None:
+            self.runtime.abort_open()
+        self.flush(self._shutdown_seconds)
+
 
 def install(
     config: Config | None = None,
@@ -144,8 +150,9 @@ def install(
     except BaseException:
         stack.close()
         raise
-    atexit.register(handle.uninstall)
-    stack.callback(atexit.unregister, handle.uninstall)
+    stack.callback(lifecycle.at_exit(handle))
+    stack.callback(lifecycle.Termination(handle, config.limits.shutdown_seconds).install())
+    lifecycle.at_fork(handle)
     return handle
 
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to capture when the process ends, is told to end, or forks.
+
+SIGTERM is taken where it would kill the process with telemetry still in memory. SIGINT
+is not: asyncio cancels gracefully only while Python's own handler is in place, and an
+order being recorded would be lost.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import queue
+import signal
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from ffe_otel.capture.install import Handle
+
+_FLUSH_SECONDS = 1.0
+
+
+def at_exit(handle: Handle) -> Callable[[], None]:
+    """Uninstall when the interpreter exits; returns what takes that back."""
+    atexit.register(handle.uninstall)
+    return lambda: atexit.unregister(handle.uninstall)
+
+
+def at_fork(handle: Handle) -> None:
+    """In a forked child forget what the parent has open; the parent ends it itself."""
+    reference = weakref.ref(handle)
+
+    def in_child() -> None:
+        found = reference()
+        if found is not None and found.runtime is not None:
+            found.runtime.forget_open()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=in_child)
+
+
+class Termination:
+    """Sends what is in memory before SIGTERM ends the process.
+
+    The handler itself only puts on a ``SimpleQueue`` and waits for a worker thread
+    against a deadline: other locks can be held by the very code it interrupts.
+    """
+
+    def __init__(self, handle: Handle, deadline_seconds: float) -> None:
+        self._handle = handle
+        self._deadline = deadline_seconds
+        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._previous: Any = None
+        self._pid = os.getpid()
+
+    def install(self) -> Callable[[], None]:
+        """Take SIGTERM where that is possible and useful; returns the undoing."""
+        previous = signal.getsignal(signal.SIGTERM)
+        on_main = threading.current_thread() is threading.main_thread()
+        if not on_main or previous is signal.SIG_IGN or previous is None:
+            return lambda: None
+        self._previous = previous
+        try:
+            signal.signal(signal.SIGTERM, self._handler)
+        except ValueError:
+            return lambda: None
+        threading.Thread(target=self._work, name="ffe-otel-sigterm", daemon=True).start()
+        return self._undo
+
+    def _handler(self, number: int, frame: FrameType | None) -> None:
+        chained = callable(self._previous)
+        if os.getpid() == self._pid:
+            self._asked.put("flush" if chained else "finish")
+            with contextlib.suppress(queue.Empty):
+                self._done.get(timeout=_FLUSH_SECONDS if chained else self._deadline)
+        if chained:
+            self._previous(number, frame)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def _work(self) -> None:
+        while True:
+            asked = self._asked.get()
+            if asked == "flush":
+                # A handler of the engine's goes on after us and is worth observing.
+                self._handle.flush(_FLUSH_SECONDS)
+            elif asked == "finish":
+                self._handle.finish()
+            self._done.put(None)
+            if asked != "flush":
+                return
+
+    def _undo(self) -> None:
+        self._asked.put("stop")
+        on_main = threading.current_thread() is threading.main_thread()
+        if on_main and signal.getsignal(signal.SIGTERM) == self._handler:
+            signal.signal(signal.SIGTERM, self._previous)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An OTLP/HTTP endpoint on loopback that keeps what it was sent, as bytes and as messages."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MESSAGES: dict[str, Any] = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+    "/v1/logs": ExportLogsServiceRequest,
+}
+
+
+@dataclass
+class Sink:
+    url: str = ""
+    bodies: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def _messages(self, path: str) -> list[Any]:
+        return [MESSAGES[path].FromString(body) for p, body in self.bodies if p == path]
+
+    def spans(self) -> list[Any]:
+        return [
+            span
+            for message in self._messages("/v1/traces")
+            for resource in message.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def logs(self) -> list[Any]:
+        return [
+            record
+            for message in self._messages("/v1/logs")
+            for resource in message.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    def metric_names(self) -> set[str]:
+        return {
+            metric.name
+            for message in self._messages("/v1/metrics")
+            for resource in message.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+def attributes(record: Any) -> dict[str, Any]:
+    """Attributes of a span, event or log record as a dictionary."""
+    found = {}
+    for pair in record.attributes:
+        kind = pair.value.WhichOneof("value")
+        value = getattr(pair.value, kind) if kind else None
+        found[pair.key] = [v.string_value for v in value.values] if kind == "array_value" else value
+    return found
+
+
+def serve(sink: Sink) -> Iterator[Sink]:
+    """Run the endpoint while the generator is suspended."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            sink.bodies.append((self.path, body))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    sink.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield sink
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a process ends with capture in it: exit, SIGTERM, dead endpoints. Real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from otlp_sink import attributes
+
+from ffe_otel import semconv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otlp_sink import Sink
+
+HEAD = """
+import ffe_otel, signal, sys, threading, time
+handle = ffe_otel.install()
+"""
+
+
+def start(tmp_path: Path, endpoint: str, body: str) -> subprocess.Popen[str]:
+    script = tmp_path / "program.py"
+    script.write_text(HEAD + textwrap.dedent(body))
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        env=os.environ
+        | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"
+
+
+OPEN_CYCLE = """
+with ffe_otel.cycle():
+    with ffe_otel.phase("perception"):
+        pass
+    with ffe_otel.phase("reasoning"):
+        print("ready")
+        threading.Event().wait()
+"""
+
+
+def test_sigterm_sends_what_is_in_memory_and_dies_of_it(sink: Sink, tmp_path: Path) -> None:
+    process = start(tmp_path, sink.url, OPEN_CYCLE)
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGTERM
+    spans = {s.name: attributes(s) for s in sink.spans()}
+    assert set(spans) == {"ffe.cycle", "ffe.phase.perception", "ffe.phase.reasoning"}
+    assert spans["ffe.cycle"][semconv.ABORTED] is True
+    assert semconv.ABORTED not in spans["ffe.phase.perception"]
+
+
+def test_a_sigterm_handler_of_the_program_has_the_last_word(sink: Sink, tmp_path: Path) -> None:
+    body = """
+    def stop(*_):
+        raise SystemExit(7)
+    handle.uninstall()
+    signal.signal(signal.SIGTERM, stop)
+    handle = ffe_otel.install()
+    """
+    process = start(tmp_path, sink.url, textwrap.dedent(body) + OPEN_CYCLE)
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 7
+    spans = {s.name: attributes(s) for s in sink.spans()}
+    assert semconv.ABORTED not in spans["ffe.cycle"]
+    assert spans["ffe.cycle"][semconv.CYCLE_OUTCOME] == "failed"
+
+
+def test_sigint_stays_python_s_own(sink: Sink, tmp_path: Path) -> None:
+    process = start(
+        tmp_path,
+        sink.url,
+        """
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        try:
+            with ffe_otel.cycle():
+                print("ready")
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            print("order recorded")
+        """,
+    )
+    ready(process)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out.strip()) == (0, "order recorded")
+    assert [s.name for s in sink.spans()] == ["ffe.cycle"]
+
+
+@pytest.mark.parametrize("kind", ["closed", "black hole"])
+def test_a_dead_endpoint_does_not_keep_the_process(tmp_path: Path, kind: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if kind == "black hole":
+            listener.listen(64)
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        process = start(
+            tmp_path,
+            endpoint,
+            """
+            import logging
+            with ffe_otel.cycle():
+                logging.getLogger("engine").warning("hello")
+            print("ready")
+            """,
+        )
+        ready(process)
+        began = time.monotonic()
+        process.communicate(timeout=30)
+        # A promise, not a benchmark: two seconds, and as much again for a slow machine.
+        assert time.monotonic() - began < 4
+    assert process.returncode == 0
+
+
+def test_an_uncaught_exception_still_sends_its_cycle(sink: Sink, tmp_path: Path) -> None:
+    process = start(
+        tmp_path,
+        sink.url,
+        """
+        with ffe_otel.cycle(), ffe_otel.phase("execution"):
+            raise ZeroDivisionError("one order, nobody to take it")
+        """,
+    )
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "ZeroDivisionError" in err
+    cycle = next(s for s in sink.spans() if s.name == "ffe.cycle")
+    assert cycle.status.message == "ZeroDivisionError: one order, nobody to take it"

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffe_otel.cli.client import Server, UnreachableError, find_server
 from ffe_otel.cli.extras import install_command, missing
+from ffe_otel.cli.ports import bind_error
 from ffe_otel.cli.signals import STOPPING, wait
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _start(config: Config, config_file: Path | None, log: Path) -> subprocess.Po
         ("--otlp-http-port", serve.otlp_http_port),
         ("--otlp-grpc-port", serve.otlp_grpc_port),
     ):
-        command += [option, str(port if port <= 0 or _free(serve.host, port) else 0)]
+        command += [option, str(0 if port > 0 and bind_error(serve.host, port) else port)]
     if config_file:
         command += ["--config", str(config_file)]
     try:
@@ -161,17 +160,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if impatient or time.monotonic() > deadline:
             process.kill()
             process.wait()
-
-
-def _free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _last_words(log: Path) -> str:

@@ -20,7 +20,9 @@ _OUTER_FRAMES: Final = 16
 _INNER_FRAMES: Final = 48
 _WALK_LIMIT: Final = 5000
 
-_STACK_LINE: Final = re.compile(r'^  File "([^"\n]{1,4096})", line (\d{1,9}), in ([^\n]{1,512})$', re.M)
+_STACK_LINE: Final = re.compile(
+    r'^  File "([^"\n]{1,4096})", line (\d{1,9}), in ([^\n]{1,512})$', re.MULTILINE
+)
 
 
 class Frame(NamedTuple):
@@ -61,7 +63,11 @@ def failure_of(exc_info: object, exc_text: object = None) -> Failure | None:
     Returns:
         The exception, or None when the record has none.
     """
-    if isinstance(exc_info, tuple) and len(exc_info) == 3 and isinstance(exc_info[1], BaseException):
+    if (
+        isinstance(exc_info, tuple)
+        and len(exc_info) == 3
+        and isinstance(exc_info[1], BaseException)
+    ):
         return _failure(exc_info[1], exc_info[2], {id(exc_info[1])})
     if isinstance(exc_info, BaseException):
         return _failure(exc_info, exc_info.__traceback__, {id(exc_info)})
@@ -85,7 +91,9 @@ def _failure(error: BaseException, traceback: object, seen: set[int]) -> Failure
         message=text_of(error),
         frames=frames,
         omitted=omitted,
-        notes=tuple(text_of(note) for note in notes[:MAX_FAILURES]) if isinstance(notes, list) else (),
+        notes=tuple(text_of(note) for note in notes[:MAX_FAILURES])
+        if isinstance(notes, list)
+        else (),
         cause=_linked(error.__cause__, seen),
         context=None if error.__suppress_context__ else _linked(error.__context__, seen),
         members=_members(error, seen),

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
 from enum import Enum
 from numbers import Integral, Real
@@ -71,7 +72,7 @@ class _Copier:
         scalar = _scalar(value)
         if scalar is not None:
             return scalar
-        if not isinstance(value, Mapping | list | tuple | Set | deque):
+        if not isinstance(value, Mapping | list | tuple | AbstractSet | deque):
             return text_of(value)
         if depth >= MAX_DEPTH:
             return OMITTED

@@ -7,6 +7,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
@@ -21,6 +24,27 @@ CHANNEL_LOGGERS: Final = (
     "ffe_otel.redaction",
     "ffe_otel.capture.logs",
 )
+
+
+def _suppressed() -> Context:
+    """A context that holds nothing but the request not to instrument."""
+    token = attach(Context())
+    try:
+        with suppress_instrumentation():
+            return get_current()
+    finally:
+        detach(token)
+
+
+# Our own work runs in this context, so that what it calls is not recorded in turn. Its keys
+# are how others mark their own work; OpenTelemetry gives them no public name.
+OWN_CONTEXT: Final = _suppressed()
+_SUPPRESSION_KEYS: Final = tuple(OWN_CONTEXT)
+
+
+def is_suppressed(context: Context) -> bool:
+    """Whether somebody asked for no instrumentation in a context."""
+    return any(map(context.get, _SUPPRESSION_KEYS))
 
 
 class Guard(threading.local):
@@ -38,7 +62,9 @@ class Guard(threading.local):
     def at_work(self) -> Iterator[None]:
         """Mark this thread as doing our own work."""
         before, self.busy = self.busy, True
+        token = attach(OWN_CONTEXT)
         try:
             yield
         finally:
+            detach(token)
             self.busy = before

@@ -87,7 +87,7 @@ def snapshot(
         _message(record),
         record.pathname,
         record.module,
-        record.funcName,  # type: ignore[arg-type]
+        record.funcName,
         record.lineno,
         record.thread,  # type: ignore[arg-type]
         record.threadName,  # type: ignore[arg-type]

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log capture put together: tap, worker, outputs, and their life until the process ends."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffe_otel.capture.logs.console import Console, tell
+from ffe_otel.capture.logs.delivery import Delivery, Outputs, Stats
+from ffe_otel.capture.logs.guard import Guard
+from ffe_otel.capture.logs.logfile import LogFile
+from ffe_otel.capture.logs.otlp import OtlpOutput
+from ffe_otel.capture.logs.syslog import Syslog
+from ffe_otel.capture.logs.tap import Tap
+from ffe_otel.capture.logs.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry._logs import LoggerProvider
+
+    from ffe_otel.capture.logs.record import Snapshot
+    from ffe_otel.config.model import Config
+    from ffe_otel.redaction import Redactor
+
+
+class LogCapture:
+    """A running log capture. Calling it uninstalls it.
+
+    * ``flush`` waits until everything logged so far is written.
+    * ``close`` is for the end of the process: it drains and ends the worker but goes on
+      taking records, because others log after us when the interpreter shuts down. Those
+      late records are written at once on the thread that logs them, to the file and the
+      console only.
+    * calling the object drains, gives back ``logging.Logger.callHandlers`` and closes the
+      file.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        outputs: Outputs,
+        redact: Callable[[dict[str, Any]], dict[str, Any]],
+        stats: Stats,
+        log_context: Callable[[], Mapping[str, object]],
+    ) -> None:
+        guard = Guard()
+        settings = config.logging
+        self._shutdown_seconds = config.limits.shutdown_seconds
+        self._stats = stats
+        self._closed = False
+        self._delivery = Delivery(
+            outputs,
+            redact,
+            stats,
+            guard,
+            text=settings.format == "text",
+            max_length=config.limits.attribute_length,
+        )
+        self._worker: Worker[Snapshot] = Worker(
+            self._delivery.deliver,
+            capacity=settings.buffer_size,
+            dropped=self._delivery.queue_full,
+            threaded=settings.async_logging,
+            step=self._delivery.step,
+        )
+        self._tap = Tap(
+            self._worker.put,
+            self._worker.lose,
+            log_context,
+            guard,
+            level=logging.getLevelNamesMapping()[settings.level],
+            watch_console=outputs.console is not None,
+        )
+
+    def start(self) -> None:
+        """Begin to capture."""
+        self._worker.start()
+        self._tap.install()
+        atexit.register(self.close)
+        _restart_after_fork(self)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything logged so far is written and handed to OpenTelemetry.
+
+        Args:
+            timeout: Longest wait in seconds; ``limits.shutdown_seconds`` when None.
+
+        Returns:
+            Whether that was done in time.
+        """
+        return self._worker.flush(self._shutdown_seconds if timeout is None else timeout)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Drain and end the worker; records that come later are written at once.
+
+        Call it before the logger provider is shut down. Calling it again does nothing.
+
+        Args:
+            timeout: Longest wait in seconds; ``limits.shutdown_seconds`` when None.
+
+        Returns:
+            Whether everything was written in time.
+        """
+        if self._closed:
+            return True
+        self._closed = True
+        done = self._worker.close(self._shutdown_seconds if timeout is None else timeout)
+        self._delivery.end_otlp()
+        return done
+
+    def __call__(self) -> None:
+        """Stop capturing, write what was captured and give everything back."""
+        self._tap.remove()
+        atexit.unregister(self.close)
+        if self.close():
+            self._delivery.close()
+
+    def after_fork(self) -> None:
+        """Start clean in a forked child."""
+        self._delivery.after_fork()
+        self._worker.after_fork()
+        if "multiprocessing.util" in sys.modules:
+            _close_at_end_of_process(self)
+
+
+def install_log_capture(
+    config: Config,
+    redactor: Redactor,
+    logger_provider: LoggerProvider | None,
+    stats: Stats,
+    log_context: Callable[[], Mapping[str, object]],
+) -> LogCapture:
+    """Take every log record of the process to the configured outputs.
+
+    Levels, handlers and formats of the engine stay as they are. With
+    ``logging.async_logging: false`` everything is done on the thread that logs.
+
+    Args:
+        config: The configuration; ``logging`` and ``limits`` are used.
+        redactor: Removes secrets from whatever is written.
+        logger_provider: Receives OpenTelemetry log records; None for none.
+        stats: Counts what is lost.
+        log_context: Tells agent state, decision id and asset pair of the calling code.
+
+    Returns:
+        The running capture; call it to uninstall.
+    """
+    from ffe_otel.redaction.records import redact_line
+
+    capture = LogCapture(
+        config,
+        _outputs(config, logger_provider),
+        lambda line: redact_line(line, redactor),
+        stats,
+        log_context,
+    )
+    capture.start()
+    return capture
+
+
+def _outputs(config: Config, logger_provider: LoggerProvider | None) -> Outputs:
+    wanted, rotation = config.logging.outputs, config.logging.rotation
+    return Outputs(
+        file=LogFile(
+            Path(config.state_dir, wanted.file.path).expanduser(),
+            max_bytes=rotation.max_bytes,
+            backup_count=rotation.backup_count,
+            compress=rotation.compression == "gzip",
+        )
+        if wanted.file.enabled
+        else None,
+        console=Console() if wanted.console else None,
+        syslog=_syslog(wanted.syslog.address) if wanted.syslog.enabled else None,
+        otlp=OtlpOutput(logger_provider) if wanted.otlp and logger_provider else None,
+    )
+
+
+def _syslog(address: str) -> Syslog | None:
+    try:
+        return Syslog(address)
+    except ValueError as error:
+        tell(f"{error}; nothing is sent to syslog")
+        return None
+
+
+def _restart_after_fork(capture: LogCapture) -> None:
+    # Fork handlers cannot be taken back; a weak reference lets the capture go.
+    weak = weakref.ref(capture)
+
+    def after_in_child() -> None:
+        alive = weak()
+        if alive is not None:
+            alive.after_fork()
+
+    os.register_at_fork(after_in_child=after_in_child)
+
+
+def _close_at_end_of_process(capture: LogCapture) -> None:
+    """A child of multiprocessing ends without atexit, and clears finalizers as it starts."""
+    from multiprocessing import util
+
+    def after_start(alive: LogCapture) -> None:
+        util.Finalize(alive, alive.close, exitpriority=0)
+
+    util.register_after_fork(capture, after_start)

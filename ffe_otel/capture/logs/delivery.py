@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to a batch of records on the worker: redact, render, write, send."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from ffe_otel.capture.logs import console, reading
+from ffe_otel.capture.logs.render import json_line, text_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ffe_otel.capture.logs.guard import Guard
+    from ffe_otel.capture.logs.logfile import LogFile
+    from ffe_otel.capture.logs.otlp import OtlpOutput
+    from ffe_otel.capture.logs.reading import Reading
+    from ffe_otel.capture.logs.record import Snapshot
+    from ffe_otel.capture.logs.syslog import Syslog
+
+SIGNAL: Final = "logs"
+UNREDACTED: Final = "[redacted:redaction-failed]"
+MAX_MESSAGE: Final = 65_536
+CUT: Final = "...[cut]"
+# Made here and not by the engine, so they may stand in a line that was not redacted.
+_SAFE: Final = (reading.TIMESTAMP, reading.CORRELATION, reading.TRACE, reading.SPAN)
+_WARN_AGAIN_SECONDS: Final = 300.0
+
+
+class Stats(Protocol):
+    """Where losses are counted."""
+
+    def dropped(self, signal: str, reason: str, count: int = 1) -> None:
+        """Count lost records."""
+
+
+class Outputs(NamedTuple):
+    """Where records go; None where they do not."""
+
+    file: LogFile | None = None
+    console: console.Console | None = None
+    syslog: Syslog | None = None
+    otlp: OtlpOutput | None = None
+
+
+class Rendered(NamedTuple):
+    """A redacted line, and how it looks in the configured format."""
+
+    snapshot: Snapshot
+    line: dict[str, Any]
+    text: str
+
+
+class Delivery:
+    """Takes batches to the outputs; one call at a time.
+
+    Each output fails for itself: it is counted, said once on standard error, and the
+    others go on.
+
+    Args:
+        outputs: Where to.
+        redact: Removes secrets from a line; nothing reaches a disk, a terminal or a socket
+            without it. OTLP records are redacted by what wraps their exporter.
+        stats: Counts what is lost.
+        guard: Marks our own work.
+        text: Whether lines are for people instead of JSON.
+        max_length: Characters a value keeps, counted after redaction.
+    """
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        redact: Callable[[dict[str, Any]], dict[str, Any]],
+        stats: Stats,
+        guard: Guard,
+        *,
+        text: bool,
+        max_length: int,
+    ) -> None:
+        self._outputs = outputs
+        self._redact = redact
+        self._stats = stats
+        self._guard = guard
+        self._text = text
+        self._max_length = max_length
+        self._warned: dict[str, float] = {}
+        self._failing: set[str] = set()
+        self._late = False
+
+    def deliver(self, batch: Sequence[Snapshot]) -> None:
+        """Deliver a batch; never raises."""
+        with self._guard.at_work():
+            try:
+                self._deliver(batch)
+            except Exception as error:  # noqa: BLE001 - nothing may end the worker
+                self._failed("failed", len(batch), f"log records were lost: {_name(error)}")
+
+    def step(self) -> bool:
+        """Do a little of the log file's housekeeping; True when there is more."""
+        file = self._outputs.file
+        if file is None:
+            return False
+        with self._guard.at_work():
+            try:
+                return file.step()
+            except OSError as error:
+                self._warn("rotation", f"cannot roll over {file.path}: {_reason(error)}")
+                return False
+
+    def queue_full(self, count: int) -> None:
+        """Count records that found the queue full."""
+        self._count("queue_full", count)
+
+    def end_otlp(self) -> None:
+        """From now on records are late: the pipeline behind OTLP is being shut down."""
+        self._late = True
+
+    def close(self) -> None:
+        """Close files and sockets; a later record opens them again."""
+        if self._outputs.file is not None:
+            self._outputs.file.close()
+        if self._outputs.syslog is not None:
+            self._outputs.syslog.close()
+
+    def after_fork(self) -> None:
+        """Let go of everything that is the parent's."""
+        if self._outputs.file is not None:
+            self._outputs.file.forget()
+        if self._outputs.syslog is not None:
+            self._outputs.syslog.close()
+
+    def _deliver(self, batch: Sequence[Snapshot]) -> None:
+        readings = [taken for each in batch if (taken := self._read(each)) is not None]
+        file, terminal, syslog, otlp = self._outputs
+        lines = [self._rendered(each) for each in readings] if file or terminal or syslog else []
+        if file:
+            self._write(file, lines)
+        if otlp:
+            self._emit(otlp, readings)
+        if syslog:
+            self._send(syslog, lines)
+        if terminal:
+            self._show(terminal, lines)
+
+    def _read(self, snapshot: Snapshot) -> Reading | None:
+        try:
+            return reading.read(snapshot)
+        except Exception as error:  # noqa: BLE001 - one record may not take others with it
+            self._failed("unreadable", 1, f"a log record could not be read: {_name(error)}")
+            return None
+
+    def _rendered(self, taken: Reading) -> Rendered:
+        raw = reading.line_of(taken)
+        try:
+            line = self._cut(self._redact(raw))
+            text = self._text_of(line)
+        except Exception as error:  # noqa: BLE001 - fails closed, whatever the reason
+            self._warn("redaction", f"a log record could not be redacted: {_name(error)}")
+            line = dict.fromkeys(reading.ALWAYS)
+            line.update((key, raw[key]) for key in _SAFE)
+            line[reading.MESSAGE] = UNREDACTED
+            text = self._text_of(line)
+        return Rendered(taken.snapshot, line, text)
+
+    def _text_of(self, line: dict[str, Any]) -> str:
+        return text_line(line) if self._text else json_line(line)
+
+    def _cut(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Shorten long values, which is safe only now that they are redacted."""
+        longest = self._max_length
+        message = line.get(reading.MESSAGE)
+        cut = {key: _shortened(value, longest) for key, value in line.items()}
+        if isinstance(message, str):
+            cut[reading.MESSAGE] = _shortened(message, max(longest, MAX_MESSAGE))
+        return cut
+
+    def _write(self, file: LogFile, lines: Sequence[Rendered]) -> None:
+        written, error = file.write(
+            [f"{each.text}\n".encode("utf-8", "backslashreplace") for each in lines]
+        )
+        if error is None:
+            self._works("log_file")
+            return
+        self._failed(
+            "log_file",
+            len(lines) - written,
+            f"cannot write the log file {file.path}: {_reason(error)}. Records are missing "
+            "from it until that is mended; free space, change its permissions, or set "
+            "logging.outputs.file.path to another place",
+        )
+
+    def _send(self, syslog: Syslog, lines: Sequence[Rendered]) -> None:
+        for each in lines:
+            try:
+                syslog.send(each.snapshot.levelno, each.line, each.text)
+            except OSError as error:
+                text = f"cannot send to syslog at {syslog.address}: {_reason(error)}"
+                self._failed("syslog", 1, text)
+            else:
+                self._works("syslog")
+
+    def _show(self, terminal: console.Console, lines: Sequence[Rendered]) -> None:
+        coloured = self._text and terminal.coloured()
+        texts = [
+            text_line(each.line, colour=True) if coloured else each.text
+            for each in lines
+            if not each.snapshot.shown
+        ]
+        if texts and not terminal.write(texts):
+            self._count("console", len(texts))
+
+    def _emit(self, otlp: OtlpOutput, readings: Sequence[Reading]) -> None:
+        if self._late:
+            self._count("shutdown", len(readings))
+            return
+        for each in readings:
+            try:
+                otlp.emit(each)
+            except Exception as error:  # noqa: BLE001 - processors are anybody's code
+                self._failed("otlp", 1, f"a log record was refused by OTLP: {_name(error)}")
+
+    def _failed(self, reason: str, count: int, text: str) -> None:
+        self._count(reason, count)
+        if reason not in self._failing:
+            self._failing.add(reason)
+            self._warn(reason, text)
+
+    def _works(self, reason: str) -> None:
+        self._failing.discard(reason)
+
+    def _warn(self, topic: str, text: str) -> None:
+        now = time.monotonic()
+        if now - self._warned.get(topic, -_WARN_AGAIN_SECONDS) >= _WARN_AGAIN_SECONDS:
+            self._warned[topic] = now
+            console.tell(text)
+
+    def _count(self, reason: str, count: int) -> None:
+        if count:
+            self._stats.dropped(SIGNAL, reason, count)
+
+
+def _shortened(value: Any, longest: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= longest else value[:longest] + CUT
+    if isinstance(value, list):
+        return [_shortened(item, longest) for item in value]
+    if isinstance(value, dict):
+        return {key: _shortened(item, longest) for key, item in value.items()}
+    return value
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _name(error: Exception) -> str:
+    # Its text may hold what could not be redacted.
+    return type(error).__name__

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log records as OpenTelemetry log records.
+
+The stock ``LoggingHandler`` works on live records, so it would have to run on the trading
+thread; this runs on the worker. Names and severities are the same as its own.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+from ffe_otel import semconv
+from ffe_otel.capture.logs.reading import clean, shown_path
+from ffe_otel.capture.logs.render import traceback_lines
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import Logger, LoggerProvider
+
+    from ffe_otel.capture.logs.reading import Reading
+
+_TEXTS: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+_DECADES: Final = (1, 5, 9, 13, 17, 21)  # TRACE, DEBUG, INFO, WARN, ERROR, FATAL
+_ATTRIBUTE_OF: Final = {
+    "agent_state": semconv.AGENT_STATE,
+    "decision_id": semconv.DECISION_ID,
+    "asset_pair": semconv.ASSET_PAIR,
+    "duration_ms": semconv.DURATION_MS,
+}
+_MAX_LOGGERS: Final = 2000
+
+
+class OtlpOutput:
+    """Hands readings to an OpenTelemetry logger provider.
+
+    The Python logger's name becomes the instrumentation scope, as the stock handler does
+    it.
+    """
+
+    def __init__(self, provider: LoggerProvider) -> None:
+        self._provider = provider
+        self._loggers: dict[str, Logger] = {}
+
+    def emit(self, reading: Reading) -> None:
+        """Emit one log record."""
+        self._logger(str(reading.snapshot.logger)).emit(log_record(reading))
+
+    def _logger(self, name: str) -> Logger:
+        found = self._loggers.get(name)
+        if found is None:
+            # An engine that makes up logger names must not make this grow for ever.
+            if len(self._loggers) >= _MAX_LOGGERS:
+                self._loggers.clear()
+            found = self._loggers[name] = self._provider.get_logger(clean(name))
+        return found
+
+
+def log_record(reading: Reading) -> LogRecord:
+    """Translate a reading."""
+    taken = reading.snapshot
+    extras = dict(reading.extras)
+    event = extras.pop(semconv.OTEL_EVENT_NAME, None)
+    return LogRecord(
+        timestamp=reading.unix_nano,
+        observed_timestamp=time.time_ns(),
+        context=taken.context,
+        severity_text=_TEXTS.get(taken.level, clean(taken.level)),
+        severity_number=severity(taken.levelno),
+        body=reading.message,
+        attributes=_attributes(reading, extras),
+        event_name=event if isinstance(event, str) else None,
+    )
+
+
+def severity(levelno: int) -> SeverityNumber:
+    """Map a Python level: each range of ten levels is one of the six severities."""
+    if not isinstance(levelno, int) or levelno <= 0:
+        return SeverityNumber.UNSPECIFIED
+    decade = min(levelno // 10, len(_DECADES) - 1)
+    return SeverityNumber(_DECADES[decade] + min(levelno - 10 * decade, 3) * (decade > 0))
+
+
+def _attributes(reading: Reading, extras: dict[str, object]) -> dict[str, Any]:
+    taken = reading.snapshot
+    attributes: dict[str, Any] = {key: value for key, value in extras.items() if key}
+    attributes.update((_ATTRIBUTE_OF[name], value) for name, value in reading.fields.items())
+    attributes[semconv.CODE_FILE_PATH] = shown_path(str(taken.path))
+    attributes[semconv.CODE_FUNCTION_NAME] = clean(taken.function)
+    attributes[semconv.CODE_LINE_NUMBER] = taken.line
+    attributes[semconv.THREAD_ID] = taken.thread_id
+    attributes[semconv.THREAD_NAME] = clean(taken.thread_name)
+    if reading.exception is not None:
+        attributes[semconv.EXCEPTION_TYPE] = reading.exception["type"]
+        attributes[semconv.EXCEPTION_MESSAGE] = reading.exception["message"]
+        attributes[semconv.EXCEPTION_STACKTRACE] = "\n".join(traceback_lines(reading.exception))
+    return attributes

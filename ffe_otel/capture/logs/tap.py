@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where log records are taken: ``logging.Logger.callHandlers``, for every logger.
+
+A handler of ours on the root logger would be gone after ``handlers.clear()``,
+``basicConfig(force=True)`` or ``dictConfig``, would not see loggers that do not propagate,
+and would change what the engine finds when it looks at its handlers. Every record that
+passes its logger's level and filters comes by here once, whatever the handlers are.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
+from opentelemetry.context import get_current
+
+from ffe_otel.capture.logs.console import shown_by_engine
+from ffe_otel.capture.logs.guard import CHANNEL_LOGGERS, Guard, is_suppressed
+from ffe_otel.capture.logs.record import Snapshot, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_TARGET: Final = "callHandlers"
+
+
+class Tap:
+    """Takes records where the engine logs them and never disturbs it.
+
+    Args:
+        put: Receives the snapshots; must neither block nor raise.
+        lost: Called when a record could not be taken.
+        log_context: What is known about the calling code.
+        guard: Tells our own work from the engine's.
+        level: Least severe level that is taken.
+        watch_console: Whether to find out if the engine prints a record itself.
+    """
+
+    def __init__(
+        self,
+        put: Callable[[Snapshot], None],
+        lost: Callable[[], None],
+        log_context: Callable[[], Mapping[str, object]],
+        guard: Guard,
+        *,
+        level: int,
+        watch_console: bool,
+    ) -> None:
+        self._put = put
+        self._lost = lost
+        self._log_context = log_context
+        self._guard = guard
+        self._level = level
+        self._watch_console = watch_console
+        self._original: Any = None
+        self._wrapper: Any = None
+
+    def install(self) -> None:
+        """Begin to take records."""
+        self._original = logging.Logger.__dict__[_TARGET]
+        self._wrapper = wrapt.FunctionWrapper(self._original, self._called)
+        setattr(logging.Logger, _TARGET, self._wrapper)
+
+    def remove(self) -> None:
+        """Stop taking records and put back what was there."""
+        wrapper, self._wrapper = self._wrapper, None
+        # Somebody may have wrapped it again since; ours then stays inside, and idle.
+        if wrapper is not None and logging.Logger.__dict__[_TARGET] is wrapper:
+            setattr(logging.Logger, _TARGET, self._original)
+
+    def _called(
+        self,
+        wrapped: Callable[..., None],
+        logger: logging.Logger,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        guard = self._guard
+        record: logging.LogRecord = args[0] if args else kwargs["record"]
+        outer = guard.record
+        if guard.busy or self._wrapper is None or record is outer:
+            return wrapped(*args, **kwargs)
+        guard.busy = True
+        try:
+            self._take(logger, record)
+        except Exception:  # noqa: BLE001 - logging must work for the engine, whatever fails here
+            self._lost()
+        finally:
+            guard.busy = False
+        guard.record = record
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            guard.record = outer
+
+    def _take(self, logger: logging.Logger, record: logging.LogRecord) -> None:
+        if record.levelno < self._level or record.name.startswith(CHANNEL_LOGGERS):
+            return
+        context = get_current()
+        if is_suppressed(context):
+            return
+        shown = self._watch_console and shown_by_engine(logger, record)
+        self._put(snapshot(record, context, self._log_context(), shown=shown))

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from ffe_otel import semconv
 
@@ -26,7 +28,7 @@ class Point:
         count: Number of values in a histogram; None for anything else.
         bounds: Upper bounds of a histogram's buckets, without the last, infinite one.
         buckets: Number of values in each bucket, one more than there are bounds.
-        trace_ids: Traces that the point's exemplars name, as 32 hexadecimal digits.
+        trace_ids: Traces that its exemplars have named, as 32 hexadecimal digits.
         additive: Whether points of different labels may be added up.
     """
 
@@ -37,6 +39,33 @@ class Point:
     buckets: tuple[int, ...] = ()
     trace_ids: tuple[str, ...] = ()
     additive: bool = True
+
+
+class MemoryReader(InMemoryMetricReader):
+    """Collects when asked, and only then.
+
+    The SDK forgets exemplars once they were collected; this reader remembers the traces
+    they named, so that looking at one metric does not empty another.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._named: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:  # noqa: ARG002 - the SDK's
+        """Do nothing: there is nobody to send to, and collecting would cost exemplars."""
+        return True
+
+    def points(self) -> dict[str, list[Point]]:
+        """Collect now: OpenTelemetry metric name to its points."""
+        found = points(self.get_metrics_data())
+        return {name: [self._remember(name, p) for p in each] for name, each in found.items()}
+
+    def _remember(self, name: str, point: Point) -> Point:
+        key = name, repr(sorted(point.labels.items()))
+        named = tuple(dict.fromkeys(self._named.get(key, ()) + point.trace_ids))
+        self._named[key] = named
+        return replace(point, trace_ids=named)
 
 
 def points(data: MetricsData | None) -> dict[str, list[Point]]:

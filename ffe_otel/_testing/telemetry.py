@@ -12,13 +12,14 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry, generate_latest
 
 from ffe_otel._testing import points, tree
 from ffe_otel._testing.repeatable import FakeClock, RepeatableIds
 from ffe_otel.capture.install import install
 from ffe_otel.correlation import FfePropagator
+from ffe_otel.export import prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,8 @@ class Telemetry:
         self.clock = FakeClock()
         self._spans = InMemorySpanExporter()
         self._logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
-        self._metrics = InMemoryMetricReader()
+        self._metrics = points.MemoryReader()
+        self._registry = CollectorRegistry()
         self._stack = ExitStack()
         try:
             self.handle = self._install(config, hooks=hooks, seed=seed)
@@ -78,8 +80,10 @@ class Telemetry:
                 set_global=False,
             )
         self._stack.callback(handle.uninstall)
-        if handle.runtime is None:
+        if handle.runtime is None or handle.meter_provider is None:
             raise RuntimeError("capture cannot be installed in a process that gevent patched")
+        for reader in prometheus.readers(self._registry):
+            handle.meter_provider.add_metric_reader(reader)
         self._stack.callback(propagate.set_global_textmap, propagate.get_global_textmap())
         propagate.set_global_textmap(FfePropagator(config.logging.correlation_id_header))
         # A step that an earlier test left open must not become a parent here.
@@ -127,7 +131,7 @@ class Telemetry:
     def metrics(self) -> dict[str, list[points.Point]]:
         """Collect now: OpenTelemetry metric name to its points."""
         self._flush()
-        return points.points(self._metrics.get_metrics_data())
+        return self._metrics.points()
 
     def metric_value(self, name: str, **labels: str) -> float | None:
         """Collect now and look one value up.
@@ -143,6 +147,11 @@ class Telemetry:
             LookupError: Several points of a gauge match.
         """
         return points.value(self.metrics(), name, labels)
+
+    def prometheus_text(self) -> str:
+        """Collect now and write the metrics page, in Prometheus' text format."""
+        self._flush()
+        return generate_latest(self._registry).decode()
 
     def clear(self) -> None:
         """Forget spans, log records and events so far; metrics go on counting."""

@@ -33,6 +33,7 @@ _PACKAGE: Final = "finance_feedback_engine"
 _COMPOSITE: Final = otel_context.create_key("ffe-otel-composite-fetch")
 _PORTFOLIO: Final = otel_context.create_key("ffe-otel-portfolio-fetch")
 _NOT_FOUND: Final = object()
+_REFUSALS: Final = ("Note", "Information", "Error Message")
 
 
 def _failed(step: Fetch, error: BaseException) -> None:
@@ -83,10 +84,14 @@ def _alpha_vantage_request(call: Call) -> Generator[None, Any, None]:
     function = text(field(call.get("params"), "function")) or UNKNOWN
     with api.data_fetch("alpha_vantage", function) as step:
         try:
-            yield
+            answer = yield
         except BaseException as error:
             _failed(step, error)
             raise
+        refusal = next((key for key in _REFUSALS if field(answer, key)), None)
+        if refusal is not None:
+            # Rate limits come with status 200. The words are left out: they name the key.
+            step.fail(f"Alpha Vantage answered with {refusal!r} instead of data")
 
 
 def _unified_price(call: Call) -> Generator[None, Any, None]:

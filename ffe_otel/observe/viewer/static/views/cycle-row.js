@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One line of the list of cycles. */
+
+import { html, nothing } from "../core/dom.js";
+import { clock, count, duration, pnl, usd, utc } from "../core/format.js";
+import { href } from "../core/router.js";
+import { actionTemplate, lasted, outcomeTemplate, phaseBar, pnlClass } from "./cycle-parts.js";
+
+/** `longest` is the duration in ns that fills the bar's column. */
+export function cycleRow(cycle, longest, chosen) {
+  const start = clock(cycle.start_unix_nano, 3);
+  const running = cycle.state === "running";
+  return html`<div class="cycle ${running ? "running" : ""} ${chosen ? "chosen" : ""}" role="row" data-trace=${cycle.trace_id}>
+    <span role="cell" class="time"><a href=${href("trace", cycle.trace_id)} data-tip=${utc(cycle.start_unix_nano)}
+      aria-label=${`Cycle ${cycle.number ?? ""} of ${start}`}>${start.slice(0, 8)}<span class="soft">${start.slice(8)}</span></a></span>
+    <span role="cell" class="number">${cycle.number ?? ""}</span>
+    <span role="cell" class="assets">${assets(cycle.asset_pairs)}</span>
+    <span role="cell" class="bar">${phaseBar(cycle, longest)}</span>
+    <span role="cell" class="length">${duration(lasted(cycle))}</span>
+    <span role="cell" class="decision">${actionTemplate(cycle)}</span>
+    <span role="cell" class="result">${outcomeTemplate(cycle)}</span>
+    <span role="cell" class="pnl ${pnlClass(cycle.pnl_dollars)}">${pnl(cycle.pnl_dollars)}</span>
+    <span role="cell" class="cost">${usd(cycle.cost_usd)}</span>
+    <span role="cell" class="tokens">${count(cycle.tokens)}</span>
+    <span role="cell" class="errors">${cycle.errors ? html`<span class="badge bad" data-tip=${`${cycle.errors} error${cycle.errors > 1 ? "s" : ""}`}>${cycle.errors}</span>` : nothing}</span>
+  </div>`;
+}
+
+function assets(pairs) {
+  const shown = pairs.slice(0, 2);
+  const rest = pairs.length - shown.length;
+  return html`${shown.map((pair) => html`<span class="asset">${pair}</span>`)}
+    ${rest > 0 ? html`<span class="soft" data-tip=${pairs.join("\n")}>+${rest}</span>` : nothing}`;
+}

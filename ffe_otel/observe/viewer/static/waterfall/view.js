@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The waterfall: a toolbar, a time axis with minimap, and a windowed list of rows.
+ *
+ * Only the rows in sight are in the document, so a trace of many thousand spans scrolls
+ * as lightly as one of ten.
+ */
+
+import { css, frame, html, nothing, preferences, ref, render, toast } from "../core/dom.js";
+import { extend } from "./model.js";
+import { drawMinimap, dragRange } from "./minimap.js";
+import { ROW_HEIGHT, rowTemplate } from "./row.js";
+import { buildRows, collapsedAt, errorKeys, levels, reveal, search } from "./rows.js";
+import { Scale } from "./scale.js";
+import { laneTemplate, toolsTemplate } from "./tools.js";
+
+const OVERSCAN = 8;
+const NARROWEST = 220;
+
+export class Waterfall {
+  collapsed = new Set();
+  rows = [];
+  selected = null;
+  hits = null;
+  trace = null;
+
+  /** Rows go into `host`, the toolbar into `tools`. `on.select(row|null)`, `on.state(changes)` for the address, `on.save()`. */
+  constructor(host, tools, options, on) {
+    this.host = host;
+    this.tools = tools;
+    this.on = on;
+    this.query = options.query ?? "";
+    this.logs = options.logs ?? "place";
+    this.errorsOnly = Boolean(options.errorsOnly);
+    this.critical = preferences.get("critical", true);
+    this.nameWidth = preferences.get("nameWidth", 460);
+    this.scale = new Scale(1);
+    this.draw = frame(() => this.#render());
+    this.act = actions(this);
+    this.resizes = new ResizeObserver(() => this.draw());
+    this.resizes.observe(host);
+  }
+
+  /** Shows a trace, or a newer state of the one already shown. */
+  show(trace) {
+    const first = this.trace === null;
+    this.trace = trace;
+    if (first) this.scale.reset(trace.total);
+    else this.scale.grow(trace.total);
+    this.deepest = levels(trace);
+    if (first) this.depth = this.deepest;
+    this.errors = errorKeys(trace);
+    this.hits = search(trace, this.query);
+    this.rebuild();
+  }
+
+  /** Lets running spans reach `now` ns since the start of the trace. */
+  advance(now) {
+    extend(this.trace, now);
+    this.scale.grow(this.trace.total);
+    this.draw();
+  }
+
+  rebuild() {
+    this.rows = buildRows(this.trace, this);
+    this.index = new Map(this.rows.map((row, index) => [row.key, index]));
+    this.draw();
+  }
+
+  select(row, { scroll = false } = {}) {
+    this.selected = row?.key ?? null;
+    if (row && scroll) this.scrollTo(this.index.get(row.key));
+    this.draw();
+    this.on.select(row);
+  }
+
+  /** Selects a span or log by key, opening what hides it. */
+  choose(key) {
+    const span = this.trace.byId.get(key);
+    const log = span ? null : this.trace.logs.find((item) => item.key === key);
+    if (!span && !log) return false;
+    if (log && this.logs === "off") this.setLogs("place");
+    reveal(span ?? log.span, this.collapsed);
+    if (log?.span) this.collapsed.delete(log.span.id);
+    this.rebuild();
+    if (!this.index.has(key) && this.errorsOnly && this.logs === "place") {
+      this.errorsOnly = false;
+      this.on.state({ errors: null });
+      this.rebuild();
+    }
+    this.select({ kind: log ? "log" : "span", key, span: span ?? log.span, log }, { scroll: true });
+    return true;
+  }
+
+  toggle(row, open = !row.open) {
+    if (!row.expandable) return;
+    if (open) this.collapsed.delete(row.span.id);
+    else this.collapsed.add(row.span.id);
+    this.rebuild();
+  }
+
+  setLogs(mode) {
+    this.logs = mode;
+    this.on.state({ logs: mode === "place" ? null : mode });
+    this.rebuild();
+  }
+
+  setQuery(query) {
+    this.query = query;
+    this.hits = search(this.trace, query);
+    this.on.state({ q: query });
+    this.draw();
+  }
+
+  scrollTo(index) {
+    if (index === undefined || !this.scroller) return;
+    const top = index * ROW_HEIGHT;
+    const { scrollTop, clientHeight } = this.scroller;
+    if (top < scrollTop || top + ROW_HEIGHT > scrollTop + clientHeight) {
+      this.scroller.scrollTop = Math.max(0, top - clientHeight / 3);
+    }
+  }
+
+  destroy() {
+    this.resizes.disconnect();
+    this.draw.cancel();
+  }
+
+  #render() {
+    if (!this.trace) return;
+    const { scale, trace } = this;
+    const ticks = scale.ticks(Math.max(3, Math.round((this.host.clientWidth - this.nameWidth) / 150)));
+    this.byService = !trace.cycle;
+    render(toolsTemplate(this.#toolState(), this.act), this.tools);
+    render(html`
+      <div class="wf" ${css({ "--name-width": `${this.nameWidth}px` })}>
+        <div class="wf-head">
+          <div class="wf-head-name">${trace.spans.length === 1 ? "1 span" : `${trace.spans.length} spans`}
+            · ${trace.logs.length === 1 ? "1 log" : `${trace.logs.length} logs`}</div>
+          <div class="time"><div class="track">
+            <div class="map" data-tip="Drag to zoom, double click to see all"
+              ${ref((element) => this.#axis(element, (share) => share * this.scale.total))}>
+              <canvas class="minimap" aria-hidden="true"></canvas>
+              ${scale.zoomed ? html`<i class="window" ${css(this.#window())}></i>` : nothing}
+              <i class="drag" hidden></i>
+            </div>
+            <div class="ruler" ${ref((element) => this.#axis(element, (share) => this.scale.at(share)))}>
+              <i class="drag" hidden></i>
+              ${ticks.map(({ at, label }) => html`<span ${css({ left: `${scale.position(at)}%` })}>${label}</span>`)}</div>
+          </div></div>
+          <i class="handle" role="separator" aria-label="Width of the name column" ${ref((element) => this.#handle(element))}></i>
+        </div>
+        ${this.logs === "lane" ? laneTemplate(trace, scale, this.selected, (row) => this.select(row)) : nothing}
+        <div class="wf-body">
+          <div class="wf-grid"><div class="time"><div class="track">
+            ${ticks.map(({ at }) => html`<i ${css({ left: `${scale.position(at)}%` })}></i>`)}
+          </div></div></div>
+          <div class="wf-scroll" role="tree" tabindex="0" aria-label="Spans of the trace"
+            aria-activedescendant=${this.index.has(this.selected) ? `row-${this.index.get(this.selected)}` : nothing}
+            @scroll=${this.draw} ${ref((element) => { this.scroller = element; })}>
+            <div class="wf-size" ${css({ height: `${this.rows.length * ROW_HEIGHT}px` })}>${this.#visibleRows()}</div>
+            ${this.rows.length ? nothing : html`<p class="nothing">Nothing here is an error.</p>`}
+          </div>
+        </div>
+      </div>`, this.host);
+    const canvas = this.host.querySelector(".minimap");
+    drawMinimap(canvas, this.rows, trace, this);
+    this.host.style.setProperty("--gutter", `${this.scroller.offsetWidth - this.scroller.clientWidth}px`);
+  }
+
+  #visibleRows() {
+    const height = this.scroller?.clientHeight || this.host.clientHeight || 800;
+    const top = this.scroller?.scrollTop ?? 0;
+    const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - OVERSCAN);
+    const last = Math.min(this.rows.length, Math.ceil((top + height) / ROW_HEIGHT) + OVERSCAN);
+    const shared = {
+      scale: this.scale, selected: this.selected, hits: this.hits, critical: this.critical,
+      byService: this.byService, select: (row) => this.select(row), toggle: (row) => this.toggle(row),
+    };
+    return html`<div class="wf-rows" ${css({ transform: `translateY(${first * ROW_HEIGHT}px)` })}>
+      ${this.rows.slice(first, last).map((row, i) => rowTemplate(row, first + i, shared))}</div>`;
+  }
+
+  #toolState() {
+    const order = this.hits ? this.rows.filter((row) => this.hits.has(row.key)).map((row) => row.key) : [];
+    return {
+      query: this.query, hits: this.hits, at: order.indexOf(this.selected) + 1, logs: this.logs,
+      depth: this.depth, deepest: this.deepest, errors: this.errors.length,
+      errorsOnly: this.errorsOnly, critical: this.critical, zoomed: this.scale.zoomed,
+    };
+  }
+
+  #window() {
+    const { from, to, total } = this.scale;
+    return { left: `${(from / total) * 100}%`, width: `${((to - from) / total) * 100}%` };
+  }
+
+  #axis(element, timeAt) {
+    dragRange(element, element.querySelector(".drag"), (from, to) => {
+      this.scale.zoom(timeAt(from), timeAt(to));
+      this.draw();
+    });
+    element.addEventListener("dblclick", () => this.act.unzoom());
+  }
+
+  #handle(element) {
+    element.addEventListener("pointerdown", (down) => {
+      element.setPointerCapture(down.pointerId);
+      const before = this.nameWidth;
+      element.onpointermove = (move) => {
+        const widest = this.host.clientWidth - 300;
+        this.nameWidth = Math.min(Math.max(before + move.clientX - down.clientX, NARROWEST), widest);
+        this.draw();
+      };
+      element.onpointerup = () => {
+        element.onpointermove = null;
+        preferences.set("nameWidth", this.nameWidth);
+      };
+    });
+  }
+}
+
+function actions(view) {
+  const jump = (keys, step, none) => {
+    if (!keys.length) return toast(none);
+    const at = keys.indexOf(view.selected);
+    const next = at < 0 ? (step > 0 ? 0 : keys.length - 1) : (at + step + keys.length) % keys.length;
+    return view.choose(keys[next]);
+  };
+  return {
+    search: (query) => view.setQuery(query),
+    hit: (step) => {
+      const all = buildRows(view.trace, { collapsed: new Set(), logs: "place", errorsOnly: false });
+      jump(all.map((row) => row.key).filter((key) => view.hits?.has(key)), step, "Nothing found");
+    },
+    error: (step) => jump(view.errors, step, "No errors in this trace"),
+    level: (step) => {
+      view.depth = Math.min(Math.max(view.depth + step, 0), view.deepest);
+      view.collapsed = collapsedAt(view.trace, view.depth);
+      if (view.depth >= view.deepest) view.collapsed.clear();
+      view.rebuild();
+    },
+    expandAll: () => {
+      view.depth = view.deepest;
+      view.collapsed.clear();
+      view.rebuild();
+    },
+    errorsOnly: () => {
+      view.errorsOnly = !view.errorsOnly;
+      view.on.state({ errors: view.errorsOnly });
+      view.rebuild();
+    },
+    critical: () => {
+      view.critical = !view.critical;
+      preferences.set("critical", view.critical);
+      view.draw();
+    },
+    logs: (mode) => view.setLogs(mode),
+    unzoom: () => {
+      view.scale.reset(view.trace.total);
+      view.draw();
+    },
+    save: () => view.on.save(),
+  };
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From market data to a decision, by way of language models."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retries, limits, breakers and checks shared by all parts."""

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate in front of the detectors: which of them could find anything in a text?
+
+Almost every text is clean. A gate answers from the detectors' anchors alone, with plain
+substring searches or, where google-re2 is installed, with one pass of an RE2 ``Set``. Both
+give the same answer, and both may let a detector look in vain but never keep one out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from ffe_otel.redaction.scanners import DIGITS_TO_ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ffe_otel.redaction.spans import Detector
+
+GateName = Literal["auto", "re2", "python", "none"]
+_RE2_WORTH: Final = 1024
+
+
+class Gate(Protocol):
+    """Chooses detectors for a text given in lower-case ASCII."""
+
+    def __call__(self, low: bytes) -> Sequence[Detector]:
+        """The detectors that have to see the text, in their order."""
+        ...
+
+
+def make_gate(detectors: Sequence[Detector], name: GateName) -> Gate:
+    """Build the gate called ``name``; ``auto`` takes RE2 for long texts if it is there.
+
+    Raises:
+        ImportError: ``re2`` was asked for and google-re2 is not installed.
+    """
+    if name == "none":
+        return _OpenGate(detectors)
+    if name == "python":
+        return _PythonGate(detectors)
+    if name == "re2":
+        return _Re2Gate(detectors)
+    try:
+        return _AutoGate(_PythonGate(detectors), _Re2Gate(detectors))
+    except ImportError:
+        return _PythonGate(detectors)
+
+
+class _OpenGate:
+    """Lets every detector look; what the other gates are tested against."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self._detectors = tuple(detectors)
+
+    def __call__(self, low: bytes) -> Sequence[Detector]:
+        del low
+        return self._detectors
+
+
+class _PythonGate:
+    """Substring searches; one translation turns digit shapes into substrings as well."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self._detectors = tuple(detectors)
+        self._anchors = _flatten([d.anchors for d in detectors])
+        self._digit_anchors = _flatten([d.digit_anchors for d in detectors])
+
+    def __call__(self, low: bytes) -> Sequence[Detector]:
+        found = {index for anchor, index in self._anchors if anchor in low}
+        if self._digit_anchors:
+            low = low.translate(DIGITS_TO_ZERO)
+            found.update(index for anchor, index in self._digit_anchors if anchor in low)
+        return [self._detectors[index] for index in sorted(found)] if found else ()
+
+
+class _Re2Gate:
+    """One RE2 ``Set`` with an alternation of anchors for each detector."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        import re2
+
+        options = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.max_mem = 64 << 20
+        self._detectors = tuple(detectors)
+        self._set: Any = re2.Set.SearchSet(options)
+        for detector in detectors:
+            alternatives = [re2.escape(a.decode("ascii")) for a in detector.anchors]
+            alternatives += [
+                re2.escape(a.decode("ascii")).replace("0", "[0-9]") for a in detector.digit_anchors
+            ]
+            self._set.Add("|".join(alternatives) or "[^\\x00-\\xff]")
+        self._set.Compile()
+
+    def __call__(self, low: bytes) -> Sequence[Detector]:
+        return [self._detectors[index] for index in sorted(self._set.Match(low))]
+
+
+class _AutoGate:
+    """Substring searches for short texts, RE2 for long ones: each where it is faster."""
+
+    def __init__(self, short: Gate, long: Gate) -> None:
+        self._short = short
+        self._long = long
+
+    def __call__(self, low: bytes) -> Sequence[Detector]:
+        return self._short(low) if len(low) < _RE2_WORTH else self._long(low)
+
+
+def _flatten(anchors: Sequence[tuple[bytes, ...]]) -> tuple[tuple[bytes, int], ...]:
+    """Pairs of an anchor and the index of its detector."""
+    return tuple((anchor, index) for index, group in enumerate(anchors) for anchor in group)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets that the process's environment names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from ffe_otel.redaction.catalogue import load_catalogue
+from ffe_otel.redaction.names import NameIndex
+from ffe_otel.redaction.values import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SHORTEST: Final = 8
+_SHORTEST_WORD: Final = 12
+_NOT_SECRET: Final = frozenset({"PWD", "OLDPWD"})
+
+
+def harvest_literals(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Collect the values of variables whose names look secret.
+
+    Also taken: passwords in URLs of any variable, and secret entries of variables that end
+    with ``HEADERS`` (``OTEL_EXPORTER_OTLP_HEADERS``). Values of fewer than 8 characters,
+    plain numbers and plain words are left alone: they would be found all over the place.
+
+    Args:
+        environ: the environment, usually ``os.environ``.
+
+    Returns:
+        The values, sorted.
+    """
+    names = NameIndex(load_catalogue().of_kind("key"))
+    found = {value for name, text in environ.items() for value in _values(name, text, names)}
+    return tuple(sorted(value for value in found if _is_distinctive(value)))
+
+
+def _values(name: str, text: str, names: NameIndex) -> Iterator[str]:
+    rule = None if name in _NOT_SECRET else names.rule_for(name)
+    if rule is not None and is_secret(text, rule, bare=False):
+        yield text
+    if name.upper().endswith("HEADERS"):
+        for entry in text.split(","):
+            key, _, value = entry.partition("=")
+            if value and names.rule_for(key.strip()) is not None:
+                yield unquote(value.strip())
+                yield unquote(value.strip()).rpartition(" ")[2]
+    if "://" in text:
+        try:
+            password = urlsplit(text).password
+        except ValueError:
+            return
+        if password:
+            yield unquote(password)
+
+
+def _is_distinctive(value: str) -> bool:
+    if len(value) < _SHORTEST or value.replace(".", "").isdigit():
+        return False
+    return not value.isalpha() or len(value) >= _SHORTEST_WORD or not (
+        value.islower() or value.isupper() or value.istitle()
+    )

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values under telling names inside of a text.
+
+One detector for every notation, because they nest: JSON in a Python repr in an exception
+message in a URL. It starts at the words that end secret names, reads the whole name, then
+a separator, then the value:
+
+    {"api_key": "x"}   {\"api_key\": \"x\"}   {'apikey': 'x'}   api_key=x   X-Api-Key: x
+    ?apikey=x&limit=5  apikey%3Dx%26limit%3D5  <password>x</password>
+    ('x-api-key', 'x')  auth=('user', 'x')  --password x  ['--password', 'x']
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ffe_otel.redaction.spans import Span, positions
+from ffe_otel.redaction.values import MARKER, is_code, is_name_list, is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from ffe_otel.redaction.catalogue import Rule
+    from ffe_otel.redaction.names import NameIndex
+
+_NAME_CHARACTERS: Final = string.ascii_letters + string.digits + "_.-"
+_LONGEST: Final = 64
+_QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
+_SEPARATOR: Final = re.compile(
+    rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}(?P<op>=>|:=|==?|:|%3[AaDd]|>|,)[ \t]{{0,8}}"
+)
+_FLAG_SEPARATOR: Final = re.compile(r"[\"']?(?:,[ ]{0,2}|[ \t]{1,8})(?=[^\s-])")
+_OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
+_ITEM: Final = re.compile(r"[\s,]{0,8}")
+_BARE: Final = re.compile(
+    r"(?:[^\s,;&\"'<`\\]|[,;](?![\s\"'`]|$|[\w.\-]{1,64}[=:])"
+    r"|&(?!amp;|[\w.\-%]{1,64}=|$|\s)|\\(?![nrt\"'\\]))+"
+)
+_QUERY: Final = re.compile(r"[^&#;\s\"'<>`\\]+")
+_LINE: Final = re.compile(r"[^\r\n\"']+")
+_ELEMENT: Final = re.compile(r"[^<]+")
+_SCHEME: Final = re.compile(
+    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256))[ \t]{1,4}",
+    re.IGNORECASE,
+)
+_TRAILING: Final = ")]}.,;:!?>"
+
+
+class _Value(NamedTuple):
+    """A value found: where it is, whether it was bare, where to go on reading."""
+
+    start: int
+    end: int
+    bare: bool
+    resume: int
+
+
+class KeyDetector:
+    """Finds values under the names of all ``key`` rules."""
+
+    digit_anchors: tuple[bytes, ...] = ()
+
+    def __init__(
+        self, rules: Sequence[Rule], names: NameIndex, allowed_parameters: Collection[str]
+    ) -> None:
+        """Look for ``rules``, whose index is ``names``.
+
+        ``allowed_parameters`` are query parameters, in lower case, that stay.
+        """
+        words = {_anchor(name) for rule in rules for name in rule.names}
+        # A word that contains another one is found through the other.
+        self.anchors = tuple(
+            word.encode() for word in sorted(words) if not any(o in word for o in words - {word})
+        )
+        self._names = names
+        self._allowed = frozenset(allowed_parameters)
+
+    def find(self, text: str, low: bytes) -> Iterator[Span]:
+        """Yield the values (see :class:`Detector`)."""
+        hits = sorted(p for anchor in self.anchors for p in positions(low, anchor))
+        done = 0
+        for hit in hits:
+            if hit < done:
+                continue
+            right = hit + _run_right(text, hit)
+            done = right
+            if right - hit >= _LONGEST:
+                continue
+            left = hit - _run_left(text, hit)
+            for value, rule in self._values(text, left, right):
+                done = max(done, value.resume)
+                if value.end > value.start:
+                    yield Span(value.start, value.end, rule)
+
+    def _values(self, text: str, left: int, right: int) -> Iterator[tuple[_Value, Rule]]:
+        """The values of the name at ``left`` to ``right``, which may be no secret's name."""
+        right, separator = _separator(text, left, right)
+        if separator is None:
+            return
+        rule = self._rule(text, left, right)
+        if rule is None:
+            return
+        query = left > 0 and text[left - 1] in "?&;"
+        if query and text[left:right].lower() in self._allowed:
+            return
+        op = separator.groupdict().get("op") or " "
+        for value in _read(text, separator.end(), op, rule.extent, query=query):
+            if query or self._accept(text, value, rule, op, text[left:right]):
+                yield value, rule
+
+    def _rule(self, text: str, left: int, right: int) -> Rule | None:
+        """The rule of a name; "API key" counts as one name."""
+        if left >= 2 and text[left - 1] == " " and text[left - 2].isalnum():
+            before = left - 1 - _run_left(text, left - 1)
+            rule = self._names.rule_for(text[before:right])
+            if rule is not None:
+                return rule
+        return self._names.rule_for(text[left:right])
+
+    def _accept(self, text: str, value: _Value, rule: Rule, op: str, name: str) -> bool:
+        content = text[value.start : value.end]
+        following = text[value.resume : value.resume + 1]
+        if op == "," and (
+            value.bare
+            or following not in {")", "]"}
+            or is_name_list(content, self._names.rule_for)
+        ):
+            return False
+        if value.bare and (
+            content.startswith("//") or is_code(content, following, name, self._names.rule_for)
+        ):
+            return False
+        return is_secret(content, rule, bare=value.bare)
+
+
+class QueryDetector:
+    """Finds query parameters whose short names mean a credential only there."""
+
+    digit_anchors: tuple[bytes, ...] = ()
+
+    def __init__(self, rules: Sequence[Rule], allowed_parameters: Collection[str]) -> None:
+        """Look for ``rules``; ``allowed_parameters`` stay."""
+        self._names = {
+            name.lower().encode() + b"=": rule
+            for rule in rules
+            for name in rule.names
+            if name.lower() not in allowed_parameters
+        }
+        self.anchors = tuple(self._names)
+
+    def find(self, text: str, low: bytes) -> Iterator[Span]:
+        """Yield the values (see :class:`Detector`)."""
+        for anchor, rule in self._names.items():
+            for position in positions(low, anchor):
+                if position == 0 or text[position - 1] not in "?&;":
+                    continue
+                for value in _query(text, position + len(anchor)):
+                    yield Span(value.start, value.end, rule)
+
+
+def _anchor(name: str) -> str:
+    words = name.lower().replace("-", " ").split()
+    return words[-1] if len(words[-1]) >= 3 else max(words, key=len)
+
+
+def _run_right(text: str, position: int) -> int:
+    chunk = text[position : position + _LONGEST]
+    return len(chunk) - len(chunk.lstrip(_NAME_CHARACTERS))
+
+
+def _run_left(text: str, position: int) -> int:
+    chunk = text[max(0, position - _LONGEST) : position]
+    return len(chunk) - len(chunk.rstrip(_NAME_CHARACTERS))
+
+
+def _separator(text: str, left: int, right: int) -> tuple[int, re.Match[str] | None]:
+    """What stands between a name and its value, and where the name really ends."""
+    separator = _SEPARATOR.match(text, right)
+    if separator is not None and _fits(text, left, separator):
+        return right, separator
+    if text.startswith("--", left):
+        return right, _FLAG_SEPARATOR.match(text, right)
+    if separator is None and text[right : right + 1] == " ":
+        # "Account ID: 1"
+        right += 1 + _run_right(text, right + 1)
+        separator = _SEPARATOR.match(text, right)
+        if separator is not None and separator["op"] in {":", "="}:
+            return right, separator
+    return right, None
+
+
+def _fits(text: str, left: int, separator: re.Match[str]) -> bool:
+    """Say whether a separator belongs to the name before it."""
+    op = separator["op"]
+    if op == ">":
+        return separator["close"] is None and text[left - 1 : left] == "<"
+    if op != ",":
+        return True
+    if separator["close"] is None or left < 2:
+        return False
+    before = left - 2
+    if before and text[before] in "bBuU":
+        before -= 1
+    return text[before] in "(["
+
+
+def _read(text: str, start: int, op: str, extent: str, *, query: bool) -> Iterator[_Value]:
+    """Read the value, or the values of a list, at ``start``."""
+    if query:
+        yield from _query(text, start)
+    elif op == ">":
+        yield from _bare(text, start, _ELEMENT)
+    elif text[start : start + 1] in {"(", "["} and (first := _quoted(text, start + 1)):
+        yield from _items(text, first)
+    elif (value := _quoted(text, start)) is not None:
+        yield value
+    elif text[start : start + 1] in {"{", "["} or start >= len(text):
+        return
+    elif op[0] == "%":
+        yield from _encoded(text, start)
+    elif extent == "word":
+        yield from _bare(text, start, _BARE)
+    elif extent == "line":
+        yield from _bare(text, start, _LINE)
+    else:
+        yield from _scheme(text, start)
+
+
+def _quoted(text: str, start: int) -> _Value | None:
+    match = _OPEN.match(text, start)
+    if match is None:
+        return None
+    quote, begin = match["quote"], match.end()
+    end = _closing(text, begin, quote)
+    if end >= 0:
+        return _Value(begin, end, bare=False, resume=end + len(quote))
+    # Cut off, or no quotation mark at all: better too much than too little.
+    end = text.find("\n", begin)
+    end = len(text) if end < 0 else end
+    return _Value(begin, end, bare=False, resume=end)
+
+
+def _closing(text: str, start: int, quote: str) -> int:
+    position = text.find(quote, start)
+    while position >= 0:
+        chunk = text[max(start, position - 32) : position]
+        backslashes = len(chunk) - len(chunk.rstrip("\\"))
+        # Behind `\"` in a text that was quoted with `"` the value goes on.
+        if backslashes == 0 or (len(quote) == 1 and backslashes % 2 == 0):
+            return position
+        position = text.find(quote, position + 1)
+    return -1
+
+
+def _items(text: str, value: _Value | None) -> Iterator[_Value]:
+    while value is not None:
+        yield value
+        gap = _ITEM.match(text, value.resume)
+        value = None if gap is None or gap.end() == value.resume else _quoted(text, gap.end())
+
+
+def _query(text: str, start: int) -> Iterator[_Value]:
+    return _bare(text, start, _QUERY)
+
+
+def _bare(text: str, start: int, pattern: re.Pattern[str]) -> Iterator[_Value]:
+    match = pattern.match(text, start)
+    if match is None:
+        return
+    marker = MARKER.match(text, start)
+    stripped = len(match[0].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
+    if marker is not None and marker.end() >= start + stripped:
+        return
+    yield _Value(start, start + stripped, bare=pattern is not _ELEMENT, resume=start + stripped)
+
+
+def _encoded(text: str, start: int) -> Iterator[_Value]:
+    for value in _query(text, start):
+        content = text[value.start : value.end]
+        end = min((p for p in (content.find("%26"), content.find("%22")) if p >= 0), default=-1)
+        yield value if end < 0 else value._replace(end=start + end, resume=start + end)
+
+
+def _scheme(text: str, start: int) -> Iterator[_Value]:
+    scheme = _SCHEME.match(text, start)
+    if scheme is None:
+        yield from _bare(text, start, _BARE)
+        return
+    pattern = _LINE if scheme["list"] else _BARE
+    for value in _bare(text, scheme.end(), pattern):
+        yield value._replace(start=start)

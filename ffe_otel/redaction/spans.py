@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans of text to take out, and the detectors' interface.
+
+Every detector looks at the text as it came, and all spans are cut out in one pass. That
+makes the order of detectors irrelevant and keeps one detector's marker out of another's
+sight.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ffe_otel.redaction.values import MARKER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ffe_otel.redaction.catalogue import Rule
+
+
+class Span(NamedTuple):
+    """Characters ``start`` to ``end`` (exclusive) are what ``rule`` hides."""
+
+    start: int
+    end: int
+    rule: Rule
+
+
+class Detector(Protocol):
+    """Finds what one rule, or one family of rules, hides.
+
+    ``anchors`` are lower-case ASCII texts one of which stands in every text the detector
+    has to see; in ``digit_anchors`` a 0 stands for any digit.
+    """
+
+    anchors: tuple[bytes, ...]
+    digit_anchors: tuple[bytes, ...]
+
+    def find(self, text: str, low: bytes) -> Iterator[Span]:
+        """Yield spans in any order.
+
+        Args:
+            text: the text.
+            low: the same text in lower-case ASCII with ``?`` for every other character;
+                positions in both are the same.
+        """
+        ...
+
+
+def positions(low: bytes, anchor: bytes) -> Iterator[int]:
+    """Where ``anchor`` stands in ``low``."""
+    position = low.find(anchor)
+    while position >= 0:
+        yield position
+        position = low.find(anchor, position + 1)
+
+
+def merge(spans: Iterable[Span], text: str) -> list[Span]:
+    """Sort spans, join those that overlap, and drop those inside of a marker.
+
+    Of overlapping spans the one that begins first gives its rule, of those that begin
+    together the longest.
+    """
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if span.start >= span.end or MARKER.fullmatch(text, span.start, span.end):
+            continue
+        if merged and span.start < merged[-1].end:
+            if span.end > merged[-1].end:
+                merged[-1] = merged[-1]._replace(end=span.end)
+        else:
+            merged.append(span)
+    return merged
+
+
+def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, list[Rule]]:
+    """Put markers in place of spans and keep at most ``limit`` characters.
+
+    What is kept comes from the first ``limit`` characters of ``text`` alone, and a marker
+    is kept whole or not at all: a secret that was cut in half could not be recognised any
+    more.
+
+    Returns:
+        The text and the rules of the markers in it.
+    """
+    pieces: list[str] = []
+    rules: list[Rule] = []
+    position, room = 0, limit
+    for span in spans:
+        if span.start >= limit:
+            break
+        piece = text[position : span.start][:room]
+        pieces.append(piece)
+        room -= len(piece)
+        position = span.end
+        marker = span.rule.marker
+        if len(marker) > room:
+            room = 0
+            break
+        pieces.append(marker)
+        rules.append(span.rule)
+        room -= len(marker)
+    pieces.append(text[position:limit][:room])
+    return "".join(pieces), rules

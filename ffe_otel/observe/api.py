@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP API under ``/api/v1`` and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ffe_otel.observe import metric_math
+from ffe_otel.observe.decode import Signal
+from ffe_otel.observe.queries import cycles, logs, metrics, status, traces
+from ffe_otel.observe.viewer import STATIC_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+
+    from ffe_otel.observe.backend import Backend
+
+MAX_LIMIT: Final = 1000
+MAX_RANGE: Final = 366 * 86_400.0
+QUERY_THREADS: Final = 2
+
+
+class BadParameterError(ValueError):
+    """A query parameter that makes no sense; the text names it and what is allowed."""
+
+
+class Api:
+    """Answers questions about the store on a small thread pool."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._pool = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="ffe-otel-query")
+
+    def close(self) -> None:
+        """Wait for running queries."""
+        self._pool.shutdown(cancel_futures=True)
+
+    async def ask(self, question: Callable[[Any], Any]) -> Any:
+        """Run ``question(connection)`` on the pool."""
+
+        def run() -> Any:
+            with self.backend.database.reader() as connection:
+                return question(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+
+    async def cycles(self, request: Request) -> Response:
+        """``GET /api/v1/cycles``."""
+        query = request.query_params
+        wanted = cycles.CycleFilter(
+            limit=_integer(query, "limit", 50, 1, MAX_LIMIT),
+            before=_nanoseconds(query, "before"),
+            asset=query.get("asset", ""),
+            outcome=query.get("outcome", ""),
+            errors=query.get("errors", "") not in {"", "0", "false"},
+            text=query.get("q", ""),
+        )
+        rows, following = await self.ask(lambda c: cycles.list_cycles(c, wanted))
+        return _json({"cycles": rows, "next": following})
+
+    async def trace(self, request: Request) -> Response:
+        """``GET /api/v1/traces/{id}``."""
+        text = request.path_params["id"].strip()
+        found = await self.ask(lambda c: traces.get_trace(c, text))
+        if found is None:
+            return _problem(
+                404,
+                f"no trace, correlation or decision id {text!r} is in the store",
+                "it may not have arrived yet, be older than the retention, or not be sampled",
+            )
+        return _json(found)
+
+    async def metrics(self, _request: Request) -> Response:
+        """``GET /api/v1/metrics``."""
+        return _json({"metrics": await self.ask(metrics.list_metrics)})
+
+    async def series(self, request: Request) -> Response:
+        """``GET /api/v1/metrics/series``."""
+        query = request.query_params
+        name, stat = query.get("name", ""), query.get("stat", "")
+        if not name:
+            raise BadParameterError("name: which metric? GET /api/v1/metrics lists them")
+        if stat and stat not in metrics.STATS:
+            raise BadParameterError(f"stat: {stat!r} is none of {', '.join(metrics.STATS)}")
+        seconds = _number(query, "range", 3600.0, 1.0, MAX_RANGE)
+        step = _number(query, "step", 0.0, 0.0, MAX_RANGE) or None
+        labels = tuple(k for value in query.getlist("by") for k in value.split(",") if k)
+        grid = metric_math.make_grid(time.time_ns(), seconds, step)
+        wanted = metrics.SeriesQuery(name, grid, stat, labels)
+        try:
+            return _json(await self.ask(lambda c: metrics.series(c, wanted)))
+        except metrics.UnknownMetricError:
+            return _problem(
+                404, f"no metric {name!r} has arrived", "GET /api/v1/metrics lists those that have"
+            )
+
+    async def logs(self, request: Request) -> Response:
+        """``GET /api/v1/logs``."""
+        query = request.query_params
+        level = query.get("level", "").upper()
+        if level and level not in logs.LEVELS:
+            raise BadParameterError(f"level: {level!r} is none of {', '.join(logs.LEVELS)}")
+        limit = _integer(query, "limit", 100, 1, MAX_LIMIT)
+        before, text = _nanoseconds(query, "before"), query.get("q", "")
+        severity, trace = logs.LEVELS.get(level, 0), query.get("trace_id", "").strip()
+
+        def find(connection: Any) -> tuple[list[dict[str, Any]], str | None]:
+            trace_id = cycles.resolve(connection, trace) if trace else ""
+            if trace_id is None:
+                return [], None
+            wanted = logs.LogFilter(trace_id, severity, text, before=before, limit=limit)
+            return logs.list_logs(connection, wanted)
+
+        rows, following = await self.ask(find)
+        return _json({"logs": rows, "next": following})
+
+    async def status(self, _request: Request) -> Response:
+        """``GET /api/v1/status``."""
+
+        def find(connection: Any) -> tuple[Any, Any, Any]:
+            return (
+                status.agent_state(connection),
+                cycles.last_cycle(connection),
+                status.store_counts(connection),
+            )
+
+        agent, last, held = await self.ask(find)
+        age = None
+        if last is not None:
+            age = max(0.0, (time.time_ns() - int(last["start_unix_nano"])) / 1e9)
+        taken = self.backend.ingest.counts.taken
+        return _json(
+            {
+                "agent": agent,
+                "last_cycle": last,
+                "last_cycle_age_seconds": age,
+                "backends": self.backend.health(),
+                "store": {
+                    "path": str(self.backend.database.path),
+                    "bytes": self.backend.size(),
+                    **held,
+                },
+                "ingest": {
+                    "spans": taken[Signal.TRACES],
+                    "logs": taken[Signal.LOGS],
+                    "metric_points": taken[Signal.METRICS],
+                    "rejected": self.backend.ingest.counts.rejected,
+                },
+                "version": version("ffe-otel"),
+            }
+        )
+
+    async def live(self, _request: Request) -> Response:
+        """``GET /api/v1/live``: server-sent events."""
+        if self.backend.live.full:
+            return _problem(503, "too many live streams are open", "close some pages")
+        return StreamingResponse(
+            self.backend.live.stream(),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+
+class _Static(StaticFiles):
+    """The viewer's files; they change with the program only, so a check is enough."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A file that the browser asks about again before using it."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+def page_app(api: Api) -> Starlette:
+    """The application behind the page's port, without its guards."""
+
+    async def page(_request: Request) -> Response:
+        return FileResponse(STATIC_DIR / "index.html", headers={"Cache-Control": "no-cache"})
+
+    return Starlette(
+        routes=[
+            Route("/api/v1/cycles", api.cycles),
+            Route("/api/v1/traces/{id}", api.trace),
+            Route("/api/v1/metrics", api.metrics),
+            Route("/api/v1/metrics/series", api.series),
+            Route("/api/v1/logs", api.logs),
+            Route("/api/v1/status", api.status),
+            Route("/api/v1/live", api.live),
+            Route("/", page),
+            Mount("/static", _Static(directory=STATIC_DIR)),
+        ],
+        exception_handlers={
+            BadParameterError: _bad_parameter,
+            duckdb.Error: _store_problem,
+            404: _not_found,
+        },
+    )
+
+
+def _bad_parameter(_request: Request, error: Exception) -> Response:
+    return _problem(400, str(error), "see GET /api/v1/ in the documentation")
+
+
+def _store_problem(_request: Request, error: Exception) -> Response:
+    text = str(error).splitlines()[0]
+    return _problem(503, f"the store does not answer: {text}", "GET /api/v1/status says more")
+
+
+def _not_found(request: Request, _error: Exception) -> Response:
+    return _problem(404, f"there is nothing at {request.url.path}", "the page is at /")
+
+
+def _problem(code: int, error: str, hint: str) -> Response:
+    return JSONResponse({"error": error, "hint": hint}, code, {"Cache-Control": "no-store"})
+
+
+def _json(content: Any) -> Response:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _integer(query: Mapping[str, str], key: str, default: int, low: int, high: int) -> int:
+    text = query.get(key, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:20]) <= high:
+        raise BadParameterError(f"{key}: {text!r} is no whole number from {low} to {high}")
+    return int(text)
+
+
+def _nanoseconds(query: Mapping[str, str], key: str) -> int | None:
+    return _integer(query, key, 0, 0, 2**63 - 1) if query.get(key) else None
+
+
+def _number(query: Mapping[str, str], key: str, default: float, low: float, high: float) -> float:
+    text = query.get(key, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise BadParameterError(f"{key}: {text!r} is no number from {low:g} to {high:g}")
+    return value

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of a running backend that know no network: journal, store, loader, live."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffe_otel.observe.addresses import private_directory
+from ffe_otel.observe.decode import Known
+from ffe_otel.observe.errors import ServeError
+from ffe_otel.observe.ingest import Ingest
+from ffe_otel.observe.journal import Journal
+from ffe_otel.observe.live import LiveHub
+from ffe_otel.observe.store.database import Database, StoreLock
+from ffe_otel.observe.store.loader import Loader
+from ffe_otel.observe.store.retention import RetentionLimits
+
+if TYPE_CHECKING:
+    from ffe_otel.config.model import Config
+
+
+class Backend:
+    """Takes rows durably, keeps them, and tells who listens what changed."""
+
+    def __init__(self, config: Config) -> None:
+        """Open journal and store and load what an earlier run left.
+
+        Raises:
+            ServeError: the store cannot be had.
+        """
+        serve = config.serve
+        directory = Path(serve.store_path or Path(config.state_dir) / "store")
+        self.directory = private_directory(directory, "serve.store_path")
+        self._closing = contextlib.ExitStack()
+        with contextlib.ExitStack() as opened:
+            opened.callback(StoreLock(self.directory).release)
+            self.live = LiveHub()
+            self.database = _open_database(self.directory)
+            opened.callback(self.database.close)
+            known = Known()
+            # What the store has not taken is bounded, so that both stay within the limit.
+            self.journal = Journal(self.directory / "journal", serve.retention_bytes // 4)
+            opened.callback(self.journal.close)
+            self.loader = Loader(
+                self.database,
+                self.journal,
+                known,
+                limits=RetentionLimits(serve.retention_bytes, serve.retention_days),
+                publish=self.live.publish,
+            )
+            self.ingest = Ingest(
+                self.journal,
+                known,
+                max_pending=2 * serve.max_request_bytes,
+                on_data=self.loader.wake,
+            )
+            self.loader.start()
+            opened.callback(self.loader.close)
+            opened.callback(self.ingest.close)
+            self._closing = opened.pop_all()
+
+    def size(self) -> int:
+        """Bytes of store and journal on disk."""
+        return self.database.size() + self.journal.size
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """The parts by name: whether they work, and what is to be known about them."""
+        journal, store = self.ingest.problem, self.loader.problem
+        free = shutil.disk_usage(self.directory).free
+        notes = [n for n in (self.database.problem, self.loader.last_retention) if n]
+        return {
+            "journal": {
+                "ok": not journal,
+                "detail": journal or f"{self.journal.size} bytes wait for the store",
+            },
+            "store": {
+                "ok": not store,
+                "detail": store or "; ".join([*notes, f"{free} bytes free on its file system"]),
+            },
+        }
+
+    def close(self) -> None:
+        """Finish what was submitted, load it, close everything."""
+        self._closing.close()
+
+
+def _open_database(directory: Path) -> Database:
+    try:
+        return Database(directory)
+    except OSError as error:
+        if isinstance(error, ServeError):
+            raise
+        raise ServeError(f"the store {directory} cannot be opened: {error}") from error

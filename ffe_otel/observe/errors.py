@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong with the backend as a whole."""
+
+from __future__ import annotations
+
+
+class ServeError(OSError):
+    """The backend cannot start, or cannot go on; the text says why and what to do."""
+
+
+class FullError(OSError):
+    """Data cannot be taken now; the sender should try again later."""
+
+
+class CorruptStoreError(Exception):
+    """The store file cannot be read as a store of this version."""

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may talk to the backend: Host header, token, and the headers every page carries."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from ffe_otel.observe.addresses import is_loopback
+from ffe_otel.observe.viewer import CONTENT_SECURITY_POLICY
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE: Final = "ffe_otel_token"
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HINT: Final = "run `ffe-otel serve` or look at its output: it prints the address with the token"
+_PAGE_401: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>ffe-otel: token needed</title></head>
+<body><h1>This page needs its token</h1>
+<p>Open the address that <code>ffe-otel serve</code> printed when it started; it ends in
+<code>?token=&hellip;</code>. The browser remembers it from then on.</p></body></html>
+"""
+
+
+class HostGuard:
+    """Refuses requests for another host name.
+
+    A page on the internet can point its own name at 127.0.0.1 and would then be
+    same-origin with this server (DNS rebinding); its requests still carry its name.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: frozenset[str] | None) -> None:
+        """Let requests to the ``allowed`` host names through; None allows every name."""
+        self.app = app
+        self.allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 421 or hand on."""
+        if scope["type"] == "http" and self.allowed is not None:
+            host = _host_name(Headers(scope=scope).get("host", ""))
+            if host not in self.allowed and not is_loopback(host):
+                answer = JSONResponse(
+                    {"error": f"this server is not {host!r}", "hint": "use its address 127.0.0.1"},
+                    status_code=421,
+                )
+                await answer(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _host_name(header: str) -> str:
+    if header.startswith("["):
+        return header.partition("]")[0].lstrip("[").lower()
+    return header.partition(":")[0].lower()
+
+
+class TokenGuard:
+    """Lets requests with the token through.
+
+    The token comes as a bearer token, as the cookie, or once in the address, from where
+    it moves into the cookie so that it stays out of histories and screenshots.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, *, secure: bool, browser: bool = True) -> None:
+        """Guard ``app``; ``secure`` cookies need TLS; without ``browser`` only Bearer counts."""
+        self.app = app
+        self.token = token.encode()
+        self.secure = secure
+        self.browser = browser
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 or 303, or hand on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        answer: Response | None = None
+        if self.browser and "token" in request.query_params:
+            if not self._matches(request.query_params["token"]):
+                answer = _unauthorised(request)
+            elif not request.url.path.startswith("/api/"):
+                answer = self._remember(request)
+        elif not self._authorised(request):
+            answer = _unauthorised(request)
+        if answer is None:
+            await self.app(scope, receive, send)
+        else:
+            await answer(scope, receive, send)
+
+    def _authorised(self, request: Request) -> bool:
+        kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and self._matches(bearer.strip()):
+            return True
+        return self.browser and self._matches(request.cookies.get(COOKIE, ""))
+
+    def _matches(self, candidate: str) -> bool:
+        return hmac.compare_digest(candidate.encode(), self.token)
+
+    def _remember(self, request: Request) -> Response:
+        rest = [
+            (k, v) for k, v in parse_qsl(request.url.query, keep_blank_values=True) if k != "token"
+        ]
+        # A path that begins with two slashes would lead the browser to another host.
+        path = "/" + request.url.path.lstrip("/")
+        answer = RedirectResponse(f"{path}?{urlencode(rest)}" if rest else path, status_code=303)
+        answer.set_cookie(
+            COOKIE, self.token.decode(), max_age=30 * 86_400, path="/", httponly=True,
+            samesite="strict", secure=self.secure,
+        )  # fmt: skip
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+
+def _unauthorised(request: Request) -> Response:
+    headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
+    if "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(_PAGE_401, status_code=401, headers=headers)
+    return JSONResponse({"error": "token needed", "hint": _HINT}, status_code=401, headers=headers)
+
+
+class SecurityHeaders:
+    """Adds the headers that keep a browser from doing anything clever with the pages."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on, and add the headers to what comes back."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was acknowledged and is not in the store yet: append-only files of JSON lines.
+
+Rows are written and synced before a request is acknowledged. The loader seals the
+active segments, loads them in one store transaction that also records their names, and
+deletes them. A crash at any point leaves a segment that is either recorded or not, so
+that a restart neither loses nor doubles a row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from ffe_otel.observe.decode import Signal
+from ffe_otel.observe.errors import FullError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+_SUFFIX: Final = ".ndjson"
+_BAD_SUFFIX: Final = ".bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sealed file: its signal, size and longest line in bytes."""
+
+    path: Path
+    signal: Signal
+    size: int
+    longest: int
+
+
+class _Active:
+    """The file rows of one signal are appended to."""
+
+    __slots__ = ("file", "longest", "path", "size")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.file: BinaryIO = os.fdopen(descriptor, "wb", buffering=0)
+        self.size = 0
+        self.longest = 0
+
+
+class Journal:
+    """The journal directory. Thread-safe; one process at a time (the store's lock)."""
+
+    def __init__(self, directory: Path, limit: int) -> None:
+        """Open the journal in ``directory`` and keep it under about ``limit`` bytes."""
+        self.directory = directory
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._active: dict[Signal, _Active] = {}
+        self._sealed: list[Segment] = []
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sequence = self._recover()
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait for the loader."""
+        with self._lock:
+            return self._size()
+
+    def _size(self) -> int:
+        return sum(s.size for s in self._sealed) + sum(a.size for a in self._active.values())
+
+    def append(self, batches: Mapping[Signal, Sequence[bytes]]) -> None:
+        """Write lines and sync them; all are durable when this returns, or none is kept.
+
+        Raises:
+            FullError: the disk is full or fails, or the store has fallen behind by the
+                journal's limit.
+        """
+        with self._lock:
+            if self._size() > self.limit:
+                raise FullError(
+                    f"the journal {self.directory} holds {self._size()} bytes that the store "
+                    "has not taken yet; see its state under /api/v1/status"
+                )
+            before: list[tuple[_Active, int]] = []
+            try:
+                for signal, lines in batches.items():
+                    active = self._writable(signal)
+                    before.append((active, active.size))
+                    self._write(active, lines)
+                for active, _ in before:
+                    os.fdatasync(active.file.fileno())
+            except OSError as error:
+                for active, size in before:
+                    self._take_back(active, size)
+                raise FullError(
+                    f"cannot write to the journal {self.directory}: {error.strerror}; "
+                    "free space on its file system"
+                ) from error
+
+    @staticmethod
+    def _write(active: _Active, lines: Sequence[bytes]) -> None:
+        data = memoryview(b"\n".join(lines) + b"\n")
+        active.size += len(data)
+        active.longest = max(active.longest, *map(len, lines))
+        while data:
+            data = data[active.file.write(data) :]
+
+    def _take_back(self, active: _Active, size: int) -> None:
+        """Cut off what was not acknowledged; a file that resists is sealed at its size."""
+        active.size = size
+        try:
+            os.ftruncate(active.file.fileno(), size)
+            os.lseek(active.file.fileno(), size, os.SEEK_SET)
+        except OSError:
+            signal = next(s for s, a in self._active.items() if a is active)
+            self._seal(signal)
+
+    def _writable(self, signal: Signal) -> _Active:
+        active = self._active.get(signal)
+        if active is None:
+            self._sequence += 1
+            active = _Active(self.directory / f"{self._sequence:012d}-{signal}{_SUFFIX}")
+            self._active[signal] = active
+            _sync_directory(self.directory)
+        return active
+
+    def seal(self) -> list[Segment]:
+        """Close the active files; all segments that wait for the loader, oldest first."""
+        with self._lock:
+            for signal in list(self._active):
+                if self._active[signal].size:
+                    self._seal(signal)
+            return list(self._sealed)
+
+    def _seal(self, signal: Signal) -> None:
+        active = self._active.pop(signal)
+        with contextlib.suppress(OSError):
+            active.file.close()
+        self._sealed.append(Segment(active.path, signal, active.size, active.longest))
+
+    def discard(self, segments: Iterable[Segment]) -> None:
+        """Delete loaded segments."""
+        gone = {s.path for s in segments}
+        for path in gone:
+            path.unlink(missing_ok=True)
+        with self._lock:
+            self._sealed = [s for s in self._sealed if s.path not in gone]
+
+    def quarantine(self, segment: Segment) -> Path:
+        """Set a segment aside that the store cannot take; where it is now."""
+        target = segment.path.with_suffix(_BAD_SUFFIX)
+        segment.path.rename(target)
+        self.discard([segment])
+        return target
+
+    def close(self) -> None:
+        """Close the active files; their rows are loaded at the next start."""
+        with self._lock:
+            for signal in list(self._active):
+                self._seal(signal)
+
+    def _recover(self) -> int:
+        """Take over what an earlier run left; the highest sequence number seen."""
+        highest = 0
+        for path in sorted(self.directory.glob(f"*{_SUFFIX}")):
+            number, _, signal = path.stem.partition("-")
+            if not number.isdigit() or signal not in set(Signal):
+                continue
+            highest = max(highest, int(number))
+            size, longest = _repair(path)
+            if size:
+                self._sealed.append(Segment(path, Signal(signal), size, longest))
+            else:
+                path.unlink()
+        return highest
+
+
+def _repair(path: Path) -> tuple[int, int]:
+    """Drop broken lines of a segment; its size and longest line afterwards.
+
+    Only the end of a file can be torn, by a kill in mid-write, and then nobody was told
+    that it was taken. After a power cut a block in the middle may read as zeros.
+    """
+    good: list[bytes] = []
+    broken = False
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") and _is_row(line):
+                good.append(line)
+            else:
+                broken = True
+    if broken:
+        replacement = path.with_suffix(".repaired")
+        with os.fdopen(
+            os.open(replacement, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+        ) as file:
+            file.writelines(good)
+            file.flush()
+            os.fsync(file.fileno())
+        replacement.replace(path)
+    return sum(map(len, good)), max(map(len, good), default=0)
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

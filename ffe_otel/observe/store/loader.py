@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that moves journal segments into the store and tells who is listening."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from ffe_otel.observe.cycles import refresh_cycles
+from ffe_otel.observe.decode import Signal
+from ffe_otel.observe.store.load import (
+    Loaded,
+    forget_segments,
+    load_segments,
+    recorded_segments,
+)
+from ffe_otel.observe.store.retention import RetentionLimits, enforce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ffe_otel.observe.decode import Known
+    from ffe_otel.observe.journal import Journal, Segment
+    from ffe_otel.observe.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+PERIOD: Final = 0.3
+"""Shortest time between two loads, seconds: what a running cycle needs to be seen."""
+RETRY: Final = 2.0
+"""Pause after a load that failed, seconds."""
+RETENTION_PERIOD: Final = 30.0
+LOAD_BYTES: Final = 32 * 1024**2
+"""Journal bytes one transaction takes; a backlog is loaded in several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became visible: traces that got rows, and whether metrics did."""
+
+    trace_ids: tuple[str, ...]
+    metrics: bool
+
+
+class Loader:
+    """Owns the writing connection: loads, derives cycles, retires old rows."""
+
+    def __init__(self, database: Database, journal: Journal, known: Known, *,
+                 limits: RetentionLimits, publish: Callable[[Change], None]) -> None:  # fmt: skip
+        self.problem = ""
+        self.last_retention = ""
+        self._database = database
+        self._journal = journal
+        self._known = known
+        self._limits = limits
+        self._publish = publish
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._retention_at = time.monotonic() + RETENTION_PERIOD
+        self._thread = threading.Thread(target=self._run, name="ffe-otel-loader", daemon=True)
+
+    def start(self) -> None:
+        """Finish what an earlier run left behind, then load in the background."""
+        self._drop_recorded()
+        self._load_all()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that the journal has data."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Load what the journal still holds and stop."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+        self._load_all()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(timeout=1.0)
+            if self._wake.is_set():
+                self._wake.clear()
+                if not self._load_all():
+                    self._stopping.wait(RETRY)
+                    self._wake.set()
+            if time.monotonic() >= self._retention_at:
+                self._retire()
+                self._retention_at = time.monotonic() + RETENTION_PERIOD
+            self._stopping.wait(PERIOD)
+
+    def _drop_recorded(self) -> None:
+        """Delete segments whose rows are in the store, after a kill between the two."""
+        done = recorded_segments(self._database.writer)
+        self._journal.discard(s for s in self._journal.seal() if s.path.name in done)
+        forget_segments(self._database.writer)
+
+    def _load_all(self) -> bool:
+        """Load every sealed segment; whether the store took them."""
+        waiting = self._journal.seal()
+        while waiting:
+            chunk = _chunk(waiting)
+            if not self._load(chunk):
+                return False
+            waiting = waiting[len(chunk) :]
+        return True
+
+    def _load(self, segments: Sequence[Segment]) -> bool:
+        try:
+            loaded = self._transact(segments)
+        except duckdb.Error as error:
+            return self._failed(segments, error)
+        if self.problem:
+            logger.warning("ffe-otel serve: the store takes data again")
+            self.problem = ""
+        self._known.add(loaded.series, loaded.resources)
+        self._journal.discard(segments)
+        if loaded.traces or loaded.rows[Signal.METRICS]:
+            self._publish(Change(tuple(loaded.traces), loaded.rows[Signal.METRICS] > 0))
+        return True
+
+    def _transact(self, segments: Sequence[Segment]) -> Loaded:
+        connection = self._database.writer
+        connection.execute("BEGIN")
+        try:
+            # The segments recorded by the transaction before this one are deleted by now.
+            forget_segments(connection)
+            loaded = load_segments(connection, segments)
+            refresh_cycles(connection, loaded.cycles)
+            connection.execute("COMMIT")
+        except BaseException:
+            _roll_back(connection)
+            raise
+        return loaded
+
+    def _failed(self, segments: Sequence[Segment], error: duckdb.Error) -> bool:
+        text = str(error).splitlines()[0]
+        if isinstance(error, (duckdb.FatalException, duckdb.ConnectionException)):
+            self._note(f"the store was opened again after: {text}")
+            self._database.reopen()
+            self._known.clear()
+        elif isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+            self._note(f"the store cannot take data now: {text}; free space on its file system")
+        elif len(segments) > 1:
+            taken = [self._load([segment]) for segment in segments]
+            return all(taken)
+        else:
+            target = self._journal.quarantine(segments[0])
+            logger.error("ffe-otel serve: %s cannot be loaded and was kept: %s", target, text)
+            return True
+        return False
+
+    def _note(self, problem: str) -> None:
+        if problem != self.problem:
+            logger.warning("ffe-otel serve: %s", problem)
+        self.problem = problem
+
+    def _retire(self) -> None:
+        try:
+            retired = enforce(self._database, self._journal.size, self._limits)
+        except duckdb.Error as error:
+            self._note(f"old rows could not be retired: {str(error).splitlines()[0]}")
+            return
+        if retired:
+            self.last_retention = retired
+            # Descriptions of retired series are gone; let the rows bring them again.
+            self._known.clear()
+
+
+def _chunk(segments: Sequence[Segment]) -> list[Segment]:
+    """The first segments that fit one transaction, at least one."""
+    chunk = [segments[0]]
+    size = segments[0].size
+    for segment in segments[1:]:
+        size += segment.size
+        if size > LOAD_BYTES:
+            break
+        chunk.append(segment)
+    return chunk
+
+
+def _roll_back(connection: object) -> None:
+    try:
+        connection.execute("ROLLBACK")  # type: ignore[attr-defined]
+    except duckdb.Error:
+        # A failed COMMIT has rolled back already; a given-up database says so again later.
+        logger.debug("ffe-otel serve: nothing to roll back", exc_info=True)

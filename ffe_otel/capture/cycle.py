@@ -73,7 +73,12 @@ class Recovery(_Root):
 
     def _parent_context(self) -> Context:
         cycle = cycle_of()
-        return otel_context.get_current() if cycle is not None else Context()
+        if cycle is None:
+            return Context()
+        return trace.set_span_in_context(cycle.span)
+
+    def _links(self) -> list[Link]:
+        return [] if cycle_of() is not None else super()._links()
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
         del error

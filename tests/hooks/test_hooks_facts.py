@@ -62,13 +62,11 @@ def test_platform_name(name, expected):
 def test_http_status_is_found_behind_the_engine_s_own_exceptions():
     inner = OSError("502 Server Error")
     inner.response = SimpleNamespace(status_code=502)
-    try:
-        try:
-            raise inner
-        except OSError:
-            raise ValueError("unavailable")
-    except ValueError as error:
-        assert facts.http_status(error) == 502
+    caused, surrounded = ValueError("unavailable"), KeyError("module")
+    caused.__cause__ = inner
+    surrounded.__context__ = caused
+
+    assert facts.http_status(surrounded) == 502
     direct = RuntimeError()
     direct.status = 429
     assert facts.http_status(direct) == 429

@@ -44,13 +44,13 @@ class SamplingState:
             parts.append("th:" + (f"{self.threshold:014x}".rstrip("0") or "0"))
         if self.randomness is not None:
             parts.append(f"rv:{self.randomness:014x}")
-        length = len(";".join(parts))
+        entry = ";".join(parts)
         for pair in self.rest:
-            length += len(pair) + 1
-            if length > _ENTRY_LIMIT:
+            longer = f"{entry};{pair}" if entry else pair
+            if len(longer) > _ENTRY_LIMIT:
                 break
-            parts.append(pair)
-        return ";".join(parts)
+            entry = longer
+        return entry
 
 
 _NOTHING: Final = SamplingState()
@@ -91,8 +91,10 @@ def write(trace_state: TraceState | None, state: SamplingState) -> TraceState:
     Returns:
         A new trace state.
     """
-    others = [item for item in trace_state.items() if item[0] != _KEY] if trace_state else []
     entry = state.entry()
+    if not trace_state:
+        return TraceState(((_KEY, entry),)) if entry else TraceState()
+    others = [item for item in trace_state.items() if item[0] != _KEY]
     if entry:
         others = [(_KEY, entry), *others[: _MEMBER_LIMIT - 1]]
     return TraceState(others)

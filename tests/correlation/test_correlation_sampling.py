@@ -68,25 +68,22 @@ def ot_pairs(trace_state):
     return dict(pair.split(":", 1) for pair in entry.split(";") if pair)
 
 
-def expected_threshold(ratio):
+def threshold_of(ratio):
     digits = f"{2**56 - round(Fraction(ratio) * 2**56):014x}"
-    return digits if len(digits) == 14 else None
+    assert len(digits) == 14
+    return digits
 
 
-def rule_keeps(trace_id, trace_state, threshold):
-    randomness = ot_pairs(trace_state).get("rv") or f"{trace_id:032x}"[-14:]
-    assert len(randomness) == 14
-    return randomness >= threshold
-
-
-def check(result, trace_id, ratio):
-    """Compare one decision with the rule and return whether the trace is kept."""
-    threshold = expected_threshold(ratio)
+def check(result, trace_id, threshold):
+    """Compare one decision with the rule; return (kept, wrote explicit randomness)."""
+    pairs = ot_pairs(result.trace_state)
+    explicit = pairs.get("rv")
+    randomness = explicit or f"{trace_id:032x}"[-14:]
     kept = result.decision.is_sampled()
-    assert kept == rule_keeps(trace_id, result.trace_state, threshold)
-    written = ot_pairs(result.trace_state).get("th")
-    assert (written == (threshold.rstrip("0") or "0")) if kept else written is None
-    return kept
+    assert len(randomness) == 14
+    assert kept == (randomness >= threshold)
+    assert pairs.get("th") == (threshold.rstrip("0") if kept else None)
+    return kept, explicit is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,35 +94,41 @@ def test_the_share_of_requested_ids_is_right_and_every_decision_consistent(kind)
         for number in range(COUNT)
     ]
     for ratio in RATIOS:
-        sampler = ConsistentRatioSampler(ratio)
-        kept = 0
+        sampler, threshold = ConsistentRatioSampler(ratio), threshold_of(ratio)
+        kept = explicit = 0
         for context in contexts:
             trace_id = requested_root(context).trace_id
             result = sampler.should_sample(context, trace_id, "ffe.cycle")
-            kept += check(result, trace_id, ratio)
-            explicit = "rv" in ot_pairs(result.trace_state)
-            assert explicit == (kind in {"uuid1", "free text"})
+            was_kept, was_explicit = check(result, trace_id, threshold)
+            kept += was_kept
+            explicit += was_explicit
+        assert explicit == (COUNT if kind in {"uuid1", "free text"} else 0)
         assert kept / COUNT == pytest.approx(ratio, abs=0.015)
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_the_share_of_our_own_ids_is_right_and_every_decision_consistent(ratio):
     generator, sampler = FfeIdGenerator(random.Random(3)), ConsistentRatioSampler(ratio)
-    kept = 0
+    kept, context, threshold = 0, Context(), threshold_of(ratio)
     for _ in range(COUNT):
         trace_id = generator.generate_trace_id()
-        result = sampler.should_sample(Context(), trace_id, "ffe.cycle")
-        assert "rv" not in ot_pairs(result.trace_state)
-        kept += check(result, trace_id, ratio)
+        result = sampler.should_sample(context, trace_id, "ffe.cycle")
+        was_kept, explicit = check(result, trace_id, threshold)
+        assert not explicit
+        kept += was_kept
     assert kept / COUNT == pytest.approx(ratio, abs=0.015)
 
 
 def test_a_foreign_generator_of_time_based_uuids_is_not_trusted():
     sampler = ConsistentRatioSampler(0.3)
-    kept = 0
+    kept, context, threshold = 0, Context(), threshold_of(0.3)
     for number in range(COUNT):
         trace_id = uuid.UUID(uuid1_text(None, number)).int
-        kept += check(sampler.should_sample(Context(), trace_id, "x"), trace_id, 0.3)
+        was_kept, explicit = check(
+            sampler.should_sample(context, trace_id, "x"), trace_id, threshold
+        )
+        assert explicit
+        kept += was_kept
     assert kept / COUNT == pytest.approx(0.3, abs=0.015)
 
 

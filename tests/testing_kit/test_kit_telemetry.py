@@ -12,6 +12,7 @@ from opentelemetry import context as otel_context
 
 import ffe_otel
 from ffe_otel import testing
+from ffe_otel._testing import points
 from ffe_otel._testing.telemetry import Telemetry
 from ffe_otel.capture import runtime
 from ffe_otel.correlation import correlation_id
@@ -122,10 +123,12 @@ def test_counters_add_up_and_gauges_want_a_choice(ffe_telemetry):
     for colour, number in (("red", 2), ("blue", 3)):
         counter.add(number, {"colour": colour})
         gauge.set(number, {"colour": colour})
-    assert ffe_telemetry.metric_value("things") == 5
-    assert ffe_telemetry.metric_value("level", colour="blue") == 3
+    # Looked at once: SDK 1.44 forgets a synchronous gauge when it is collected.
+    found = ffe_telemetry.metrics()
+    assert points.value(found, "things", {}) == 5
+    assert points.value(found, "level", {"colour": "blue"}) == 3
     with pytest.raises(LookupError, match="2 points of level match"):
-        ffe_telemetry.metric_value("level")
+        points.value(found, "level", {})
 
 
 def test_exemplars_name_the_trace_also_when_metrics_are_looked_at_twice(ffe_telemetry):

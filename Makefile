@@ -28,7 +28,7 @@ $(VENV)/.dev-$(RESOLUTION): $(BIN)/uv $(INPUTS)
 	@touch $@
 
 demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and its page
-	@PATH="$(abspath $(BIN)):$$PATH" FFE_OTEL__STATE_DIR="$(abspath .state/demo)" \
+	@PATH="$(abspath $(BIN)):$$PATH" FFE_OTEL__STATE_DIR="$${FFE_OTEL__STATE_DIR:-$(abspath .state/demo)}" \
 		ffe-otel run --serve -- python -m finance_feedback_engine $(DEMO_ARGS)
 
 test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests

@@ -18,9 +18,12 @@ from otlp_sink import attributes
 from ffe_otel import semconv
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from otlp_sink import Sink
+
+    Start = Callable[[str, str], subprocess.Popen[str]]
 
 HEAD = """
 import ffe_otel, signal, sys, threading, time
@@ -28,21 +31,33 @@ handle = ffe_otel.install()
 """
 
 
-def start(tmp_path: Path, endpoint: str, body: str) -> subprocess.Popen[str]:
-    script = tmp_path / "program.py"
-    script.write_text(HEAD + textwrap.dedent(body))
-    return subprocess.Popen(
-        [sys.executable, str(script)],
-        env=os.environ
-        | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-            "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
-            "PYTHONUNBUFFERED": "1",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def run(endpoint: str, body: str) -> subprocess.Popen[str]:
+        script = tmp_path / "program.py"
+        script.write_text(HEAD + textwrap.dedent(body))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, str(script)],
+                env=os.environ
+                | {
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+                    "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
+                    "PYTHONUNBUFFERED": "1",
+                },
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def ready(process: subprocess.Popen[str]) -> None:
@@ -60,8 +75,8 @@ with ffe_otel.cycle():
 """
 
 
-def test_sigterm_sends_what_is_in_memory_and_dies_of_it(sink: Sink, tmp_path: Path) -> None:
-    process = start(tmp_path, sink.url, OPEN_CYCLE)
+def test_sigterm_sends_what_is_in_memory_and_dies_of_it(sink: Sink, start: Start) -> None:
+    process = start(sink.url, OPEN_CYCLE)
     ready(process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
@@ -72,7 +87,7 @@ def test_sigterm_sends_what_is_in_memory_and_dies_of_it(sink: Sink, tmp_path: Pa
     assert semconv.ABORTED not in spans["ffe.phase.perception"]
 
 
-def test_a_sigterm_handler_of_the_program_has_the_last_word(sink: Sink, tmp_path: Path) -> None:
+def test_a_sigterm_handler_of_the_program_has_the_last_word(sink: Sink, start: Start) -> None:
     body = """
     def stop(*_):
         raise SystemExit(7)
@@ -80,7 +95,7 @@ def test_a_sigterm_handler_of_the_program_has_the_last_word(sink: Sink, tmp_path
     signal.signal(signal.SIGTERM, stop)
     handle = ffe_otel.install()
     """
-    process = start(tmp_path, sink.url, textwrap.dedent(body) + OPEN_CYCLE)
+    process = start(sink.url, textwrap.dedent(body) + OPEN_CYCLE)
     ready(process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
@@ -90,9 +105,8 @@ def test_a_sigterm_handler_of_the_program_has_the_last_word(sink: Sink, tmp_path
     assert spans["ffe.cycle"][semconv.CYCLE_OUTCOME] == "failed"
 
 
-def test_sigint_stays_python_s_own(sink: Sink, tmp_path: Path) -> None:
+def test_sigint_stays_python_s_own(sink: Sink, start: Start) -> None:
     process = start(
-        tmp_path,
         sink.url,
         """
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -112,14 +126,13 @@ def test_sigint_stays_python_s_own(sink: Sink, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["closed", "black hole"])
-def test_a_dead_endpoint_does_not_keep_the_process(tmp_path: Path, kind: str) -> None:
+def test_a_dead_endpoint_does_not_keep_the_process(start: Start, kind: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if kind == "black hole":
             listener.listen(64)
         endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
         process = start(
-            tmp_path,
             endpoint,
             """
             import logging
@@ -136,9 +149,8 @@ def test_a_dead_endpoint_does_not_keep_the_process(tmp_path: Path, kind: str) ->
     assert process.returncode == 0
 
 
-def test_an_uncaught_exception_still_sends_its_cycle(sink: Sink, tmp_path: Path) -> None:
+def test_an_uncaught_exception_still_sends_its_cycle(sink: Sink, start: Start) -> None:
     process = start(
-        tmp_path,
         sink.url,
         """
         with ffe_otel.cycle(), ffe_otel.phase("execution"):

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.instrumentation.distro import BaseDistro
+from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 
 # Defaults for what the standard leaves open; a variable that is set always wins.
 DEFAULTS = {
@@ -33,7 +33,7 @@ def say(message: str) -> None:
     sys.stderr.write(f"ffe_otel: {message}\n")
 
 
-class FfeDistro(BaseDistro):
+class FfeDistro(BaseDistro):  # type: ignore[misc]
     """Sets the defaults of the distribution."""
 
     def _configure(self, **_kwargs: Any) -> None:

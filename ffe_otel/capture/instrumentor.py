@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.instrumentation.instrumentor import (
+    BaseInstrumentor,  # type: ignore[attr-defined]
+)
 
 from ffe_otel.capture.distro import sdk_disabled
 from ffe_otel.capture.hooking import HookSet
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-class FfeInstrumentor(BaseInstrumentor):
+class FfeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Patches the engine when its modules are imported, and undoes it."""
 
     _hooks: HookSet | None = None

@@ -9,7 +9,7 @@ from ffe_otel import semconv
 from ffe_otel.semconv import Kind, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter
@@ -31,7 +31,7 @@ class Instruments:
         self._seen: dict[str, dict[tuple[str | None, ...], dict[str, str]]] = {}
         self.folded: dict[str, int] = {}
         self._record: dict[str, Any] = {}
-        makers = {
+        makers: dict[Kind, Callable[[Metric], Any]] = {
             Kind.COUNTER: lambda m: meter.create_counter(m.name, m.unit, m.description).add,
             Kind.UP_DOWN_COUNTER: lambda m: (
                 meter.create_up_down_counter(m.name, m.unit, m.description).add

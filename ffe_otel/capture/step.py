@@ -8,6 +8,7 @@ counted and the caller goes on.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import inspect
@@ -236,7 +237,9 @@ class Step:
             else:
                 self._failure = error or "failed"
             cycle = cycle_of()
-            if cycle is not None and cycle is not self:
+            # A cancelled step did nothing wrong; whoever cancelled it says why.
+            cancelled = isinstance(error, asyncio.CancelledError)
+            if cycle is not None and cycle is not self and not cancelled:
                 cycle.failed_inside(error, self.name)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed("fail")
@@ -249,7 +252,9 @@ class Step:
 
 def describe(error: BaseException) -> str:
     """Type and message of an exception; a message that cannot be made is left out."""
+    name = type(error).__qualname__
     try:
-        return f"{type(error).__qualname__}: {error}"
+        message = str(error)
     except Exception:  # noqa: BLE001 - a broken __str__ of the engine's
-        return type(error).__qualname__
+        return name
+    return f"{name}: {message}" if message else name

@@ -147,6 +147,8 @@ def _transition(call: Call) -> Generator[None, Any, None]:
     agent, new = call.instance, state_name(call.get("new_state"))
     old = state_name(getattr(agent, "state", None))
     yield
+    if state_name(getattr(agent, "state", None)) != new:
+        return  # an agent that was stopped stays where it is
     _moved(agent, old, new)
     cycle = api.current_cycle()
     if cycle is not None:

@@ -35,20 +35,27 @@ def _generate(call: Call) -> Generator[None, Any, None]:
 
 
 def _describe(step: Decision, decision: dict[str, Any]) -> None:
-    origin, code = text(decision.get("decision_origin")), _reason_code(decision)
+    code = _reason_code(decision)
     if provider_request.is_fallback(decision):
-        # The engine trades on with a made-up HOLD when its provider failed.
-        step.fail(f"fallback decision: {code}")
+        _made_up(step, code)
     step.result(
         text(decision.get("policy_action")) or text(decision.get("action")),
         number(decision.get("confidence")),
         decision_id=text(decision.get("id")),
         provider=text(decision.get("ai_provider")),
-        origin=origin,
+        origin=text(decision.get("decision_origin")),
         market_regime=text(decision.get("market_regime")),
         reasoning=text(decision.get("reasoning")),
         reason_code=code,
     )
+
+
+def _made_up(step: Decision, code: str | None) -> None:
+    """The engine goes on with a HOLD of its own making when its provider failed."""
+    step.fail(f"fallback decision: {code}")
+    cycle = api.current_cycle()
+    if cycle is not None:
+        cycle.outcome("failed", code)
 
 
 def _reason_code(decision: dict[str, Any]) -> str | None:

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from ffe_otel.capture.steps import Trade
 
 
+_OPENING: Final = frozenset({"OPEN", "ADD"})
+_CLOSING: Final = frozenset({"CLOSE", "REDUCE"})
+
+
 def _execute(call: Call) -> Generator[None, Any, None]:
     engine, decision = call.instance, call.get("modified_decision")
     with api.trade(
         text(field(decision, "asset_pair")) or UNKNOWN,
-        _side(engine, decision),
+        _side(decision),
         platform_name(getattr(engine, "trading_platform", None)),
         decision_id=text(call.get("decision_id")),
         confidence=number(field(decision, "confidence")),
@@ -29,12 +33,13 @@ def _execute(call: Call) -> Generator[None, Any, None]:
         _settle(step, result)
 
 
-def _side(engine: Any, decision: Any) -> str:
-    """``BUY`` or ``SELL``: the engine's own reading of its policy action."""
-    normalize = getattr(engine, "_normalize_execution_action", None)
-    if isinstance(decision, dict) and callable(normalize):
-        return text(normalize(decision)) or UNKNOWN
-    return text(field(decision, "policy_action") or field(decision, "action")) or UNKNOWN
+def _side(decision: Any) -> str:
+    """``BUY`` or ``SELL``: a policy action such as ``CLOSE_LONG`` says so in two steps."""
+    action = text(field(decision, "policy_action")) or text(field(decision, "action")) or UNKNOWN
+    verb, _, rest = action.partition("_")
+    if verb not in _OPENING | _CLOSING or not rest.endswith(("LONG", "SHORT")):
+        return action
+    return "BUY" if (verb in _OPENING) == rest.endswith("LONG") else "SELL"
 
 
 def _settle(step: Trade, result: Any) -> None:

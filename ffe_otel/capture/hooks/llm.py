@@ -34,10 +34,10 @@ def _generate(call: Call) -> Generator[None, Any, None]:
 
 
 def _cli(provider: str) -> Body:
+    """A provider behind a command, which alone knows its model until it answers."""
+
     def body(call: Call) -> Generator[None, Any, None]:
-        manager = call.instance
-        model = text(field(getattr(manager, "config", None), f"{provider}_model")) or provider
-        yield from _measured(provider, model, text(call.get("prompt")), "reasoning")
+        yield from _measured(provider, provider, text(call.get("prompt")), "reasoning")
 
     return body
 
@@ -67,7 +67,7 @@ def _describe(step: LLMCall, answer: Any) -> None:
     tokens_out = integer(field(answer, "eval_count", field(usage, "output_tokens")))
     step.tokens(tokens_in, tokens_out)
     step.finish(text(field(answer, "done_reason")))
-    step.response_model(text(field(answer, "model")))
+    step.response_model(text(field(answer, "model", field(answer, "model_name"))))
     if provider_request.is_fallback(answer):
         step.failed(provider_request.fallback_reason(answer))
 

@@ -48,6 +48,8 @@ _ENGINE_CODES: Final = frozenset(
         "ANALYSIS_EXCEPTION",
         "NO_DECISION_PAYLOAD",
         "MALFORMED_PROVIDER_RESPONSE",
+        "LLM_ERROR",
+        "LLM_TIMEOUT",
     }
 )
 

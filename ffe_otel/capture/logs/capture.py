@@ -72,7 +72,7 @@ class LogCapture:
         )
         self._tap = Tap(
             self._worker.put,
-            self._worker.lose,
+            self._delivery.unreadable,
             log_context,
             guard,
             level=logging.getLevelNamesMapping()[settings.level],
@@ -156,7 +156,7 @@ def install_log_capture(
 
     capture = LogCapture(
         config,
-        _outputs(config, logger_provider),
+        outputs_of(config, logger_provider),
         lambda line: redact_line(line, redactor),
         stats,
         log_context,
@@ -165,7 +165,8 @@ def install_log_capture(
     return capture
 
 
-def _outputs(config: Config, logger_provider: LoggerProvider | None) -> Outputs:
+def outputs_of(config: Config, logger_provider: LoggerProvider | None) -> Outputs:
+    """Build the outputs a configuration asks for; nothing is opened yet."""
     wanted, rotation = config.logging.outputs, config.logging.rotation
     return Outputs(
         file=LogFile(

@@ -112,6 +112,10 @@ class Delivery:
         """Count records that found the queue full."""
         self._count("queue_full", count)
 
+    def unreadable(self) -> None:
+        """Count a record that could not be taken; the one thing that is called on any thread."""
+        self._count("unreadable", 1)
+
     def end_otlp(self) -> None:
         """From now on records are late: the pipeline behind OTLP is being shut down."""
         self._late = True
@@ -153,8 +157,11 @@ class Delivery:
     def _rendered(self, taken: Reading) -> Rendered:
         raw = reading.line_of(taken)
         try:
-            line = self._cut(self._redact(raw))
+            line = self._redact(raw)
             text = self._text_of(line)
+            if len(text) > self._max_length:
+                line = self._cut(line)
+                text = self._text_of(line)
         except Exception as error:  # noqa: BLE001 - fails closed, whatever the reason
             self._warn("redaction", f"a log record could not be redacted: {_name(error)}")
             line = dict.fromkeys(reading.ALWAYS)

@@ -25,12 +25,9 @@ _STACK_LINE: Final = re.compile(
 )
 
 
-class Frame(NamedTuple):
-    """One level of a call stack."""
-
-    file: str
-    line: int
-    function: str
+# One level of a call stack: file, line, function. A plain tuple, because it is built in a
+# third of the time, many times an exception.
+Frame = tuple[str, int, str]
 
 
 class Failure(NamedTuple):
@@ -78,9 +75,7 @@ def failure_of(exc_info: object, exc_text: object = None) -> Failure | None:
 
 def frames_of(stack_info: str) -> tuple[Frame, ...]:
     """Read the frames out of ``LogRecord.stack_info``, a text that logging has formatted."""
-    return tuple(
-        Frame(match[1], int(match[2]), match[3]) for match in _STACK_LINE.finditer(stack_info)
-    )
+    return tuple((match[1], int(match[2]), match[3]) for match in _STACK_LINE.finditer(stack_info))
 
 
 def _failure(error: BaseException, traceback: object, seen: set[int]) -> Failure:
@@ -132,12 +127,11 @@ def _walk(traceback: object) -> tuple[tuple[Frame, ...], int]:
     omitted = max(0, len(levels) - _OUTER_FRAMES - _INNER_FRAMES)
     if omitted:
         del levels[_OUTER_FRAMES:-_INNER_FRAMES]
-    return tuple(map(_frame, levels)), omitted
-
-
-def _frame(level: TracebackType) -> Frame:
-    code = level.tb_frame.f_code
-    return Frame(code.co_filename, level.tb_lineno or 0, code.co_qualname)
+    frames = []
+    for level in levels:
+        code = level.tb_frame.f_code
+        frames.append((code.co_filename, level.tb_lineno or 0, code.co_qualname))
+    return tuple(frames), omitted
 
 
 def _parsed(exc_text: str) -> Failure:

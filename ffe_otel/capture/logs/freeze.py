@@ -15,7 +15,10 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
 from enum import Enum
 from numbers import Integral, Real
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 1000
@@ -38,7 +41,8 @@ def freeze(value: object) -> object:
         and string-keyed dicts of these. Containers are cut at ``MAX_ITEMS`` items and
         ``MAX_DEPTH`` levels; strings are never cut, because redaction comes later.
     """
-    if type(value) in _IMMUTABLE:
+    kind = type(value)
+    if kind in _IMMUTABLE or (kind is int and _INT64_MIN <= value <= _INT64_MAX):  # type: ignore[operator]
         return value
     return _Copier().copy(value, 0)
 
@@ -61,60 +65,72 @@ class _Copier:
 
     def copy(self, value: object, depth: int) -> object:
         """Copy one value; never raises."""
-        if type(value) in _IMMUTABLE:
+        kind = type(value)
+        if kind in _IMMUTABLE:
             return value
         try:
-            return self._copy(value, depth)
-        except Exception:  # noqa: BLE001 - foreign containers may raise anything
+            # The common types first: asking abstract classes costs a microsecond each.
+            if kind is int:
+                return _within_64_bits(value)  # type: ignore[arg-type]
+            if kind is dict:
+                return self._copy_mapping(value, depth)  # type: ignore[arg-type]
+            if kind is list or kind is tuple:
+                return self._copy_items(value, depth)  # type: ignore[arg-type]
+            return self._copy_other(value, depth)
+        except Exception:  # noqa: BLE001 - foreign objects may raise anything
             return text_of(value)
 
-    def _copy(self, value: object, depth: int) -> object:
+    def _copy_other(self, value: object, depth: int) -> object:
         scalar = _scalar(value)
         if scalar is not None:
             return scalar
-        if not isinstance(value, Mapping | list | tuple | AbstractSet | deque):
-            return text_of(value)
+        if isinstance(value, Mapping):
+            return self._copy_mapping(value, depth)
+        if isinstance(value, list | tuple | AbstractSet | deque):
+            return self._copy_items(value, depth)
+        return text_of(value)
+
+    def _copy_mapping(self, value: Mapping[object, object], depth: int) -> object:
         if depth >= MAX_DEPTH:
             return OMITTED
-        # One item more than allowed is asked for, to know whether anything was left out.
-        if isinstance(value, Mapping):
-            pairs = list(itertools.islice(value.items(), self._left + 1))
-            return self._copy_mapping(pairs, depth)
-        items = list(itertools.islice(value, self._left + 1))
-        return self._copy_items(items, depth)
-
-    def _copy_mapping(self, pairs: list[tuple[object, object]], depth: int) -> dict[str, object]:
         copied: dict[str, object] = {}
-        for key, value in pairs:
+        # One more than allowed is asked for, to know whether anything is left out; a list,
+        # because another thread may be changing the original.
+        for key, item in list(itertools.islice(value.items(), self._left + 1)):
             if self._left <= 0:
                 copied["..."] = OMITTED
                 break
             self._left -= 1
-            copied[key if type(key) is str else text_of(key)] = self.copy(value, depth + 1)
+            copied[key if type(key) is str else text_of(key)] = self.copy(item, depth + 1)
         return copied
 
-    def _copy_items(self, items: list[object], depth: int) -> list[object]:
+    def _copy_items(self, value: Iterable[object], depth: int) -> object:
+        if depth >= MAX_DEPTH:
+            return OMITTED
         copied: list[object] = []
-        for value in items:
+        for item in list(itertools.islice(value, self._left + 1)):
             if self._left <= 0:
                 copied.append(OMITTED)
                 break
             self._left -= 1
-            copied.append(self.copy(value, depth + 1))
+            copied.append(self.copy(item, depth + 1))
         return copied
+
+
+def _within_64_bits(number: int) -> object:
+    return number if _INT64_MIN <= number <= _INT64_MAX else text_of(number)
 
 
 def _scalar(value: object) -> object | None:  # noqa: PLR0911 - a table of types
     """Render a value of a well-known type; None when its type is none of them."""
-    if isinstance(value, Enum):
-        return value.name
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Integral):
-        number = int(value)
-        return number if _INT64_MIN <= number <= _INT64_MAX else text_of(number)
+        return _within_64_bits(int(value))
     if isinstance(value, Real):
         return float(value)
+    if isinstance(value, Enum):
+        return value.name
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if isinstance(value, datetime | date | time):

@@ -37,13 +37,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Reading:
     """A record ready to be rendered.
 
-    ``unix_nano`` is nanoseconds since the epoch, exact to the microsecond. ``ids`` are
-    correlation id, trace id and span id in hexadecimal, None outside a trace. ``fields``
-    are those of ``WHEN_KNOWN`` that are known; ``extras`` everything else the caller gave.
+    ``unix_nano`` is nanoseconds since the epoch, exact to the microsecond, ``timestamp``
+    the same in ISO 8601 with UTC offset. ``ids`` are correlation id, trace id and span id
+    in hexadecimal, None outside a trace. ``fields`` are those of ``WHEN_KNOWN`` that are
+    known; ``extras`` everything else the caller gave.
     """
 
     snapshot: Snapshot
     unix_nano: int
+    timestamp: str
     message: str
     ids: tuple[str | None, str | None, str | None]
     fields: dict[str, object]
@@ -60,9 +62,11 @@ def read(snapshot: Snapshot) -> Reading:
     }
     ids = _ids(snapshot, extras)
     failure, stack = snapshot.failure, snapshot.stack
+    unix_nano, timestamp = _time(snapshot.created)
     return Reading(
         snapshot=snapshot,
-        unix_nano=_unix_nano(snapshot.created),
+        unix_nano=unix_nano,
+        timestamp=timestamp,
         message=clean_text(snapshot.message),
         ids=ids,
         fields=_known(snapshot.fields or {}, extras),
@@ -75,12 +79,11 @@ def read(snapshot: Snapshot) -> Reading:
 def line_of(reading: Reading) -> dict[str, Any]:
     """Lay a reading out as a log line: ``semconv.LOG_FIELDS``, extras, exception, stack."""
     taken = reading.snapshot
-    when = _EPOCH + timedelta(microseconds=reading.unix_nano // 1000)
     line: dict[str, Any] = dict(
         zip(
             ALWAYS,
             (
-                when.isoformat(timespec="microseconds"),
+                reading.timestamp,
                 clean(taken.level),
                 clean(taken.logger),
                 reading.message,
@@ -142,13 +145,19 @@ def _home() -> str:
     return home if len(home) > 1 else ""
 
 
-def _unix_nano(created: object) -> int:
+def _time(created: object) -> tuple[int, str]:
     try:
         micros = round(float(created) * 1e6)  # type: ignore[arg-type]
-        _EPOCH + timedelta(microseconds=micros)
+        when = _EPOCH + timedelta(microseconds=micros)
     except (TypeError, ValueError, OverflowError):
-        return time.time_ns()
-    return micros * 1000
+        micros = time.time_ns() // 1000
+        when = _EPOCH + timedelta(microseconds=micros)
+    return micros * 1000, when.isoformat(timespec="microseconds")
+
+
+@functools.lru_cache(maxsize=128)
+def _trace(trace: int) -> tuple[str, str]:
+    return correlation_id(trace), f"{trace:032x}"
 
 
 def _ids(
@@ -156,7 +165,7 @@ def _ids(
 ) -> tuple[str | None, str | None, str | None]:
     span = snapshot.span
     if span.is_valid:
-        return correlation_id(span.trace_id), f"{span.trace_id:032x}", f"{span.span_id:016x}"
+        return *_trace(span.trace_id), f"{span.span_id:016x}"
     # A record that was formatted on another thread brings the id its filter gave it.
     given = extras.get(CORRELATION)
     if isinstance(given, str) and (known := trace_id(given)) is not None:

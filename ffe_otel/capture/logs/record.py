@@ -57,7 +57,7 @@ class Snapshot(NamedTuple):
     context: Context
     span: SpanContext
     fields: Mapping[str, object] | None
-    extras: Mapping[object, object] | None
+    extras: Mapping[str, object] | None
     failure: Failure | None
     stack: str | None
     shown: bool
@@ -115,6 +115,13 @@ def _message(record: logging.LogRecord) -> str:
     return message if type(message) is str else str.__str__(message)
 
 
-def _extras(attributes: Mapping[str, object]) -> dict[object, object]:
-    # list() first: another thread may hold the record and add to it.
-    return {key: freeze(value) for key, value in list(attributes.items()) if key not in _NOT_EXTRA}
+def _extras(attributes: Mapping[str, object]) -> dict[str, object]:
+    # list() first: another thread may hold the record and add to it. Extras stand behind
+    # logging's own attributes, unless a record class of the engine's put some before them.
+    items = list(attributes.items())
+    behind = items[_OWN_COUNT:]
+    for key, _ in behind:
+        if key in _OWN_ATTRIBUTES:
+            behind = items
+            break
+    return {key: freeze(value) for key, value in behind if key not in _NOT_EXTRA}

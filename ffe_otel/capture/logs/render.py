@@ -47,8 +47,9 @@ def json_line(line: Mapping[str, Any]) -> str:
         text = _encode(line)
     except (ValueError, TypeError, RecursionError):
         text = _encode(_finite(line, 0))
-    text = reading.clean_text(text)
-    return _LINE_END.sub(lambda match: _LINE_ENDS[match[0]], text) if not text.isascii() else text
+    if text.isascii():
+        return text
+    return _LINE_END.sub(lambda match: _LINE_ENDS[match[0]], reading.clean_text(text))
 
 
 def text_line(line: Mapping[str, Any], *, colour: bool = False) -> str:

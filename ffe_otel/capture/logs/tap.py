@@ -101,4 +101,12 @@ class Tap:
         if is_suppressed(context):
             return
         shown = self._watch_console and shown_by_engine(logger, record)
-        self._put(snapshot(record, context, self._log_context(), shown=shown))
+        self._put(snapshot(record, context, self._fields(), shown=shown))
+
+    def _fields(self) -> Mapping[str, object] | None:
+        try:
+            fields = self._log_context()
+            # A copy: the cycle goes on writing to its own.
+            return dict(fields) if fields else None
+        except Exception:  # noqa: BLE001 - a record without them is better than none
+            return None

@@ -83,10 +83,6 @@ class Worker(Generic[T]):
             self._awake = True
             self._requests.put(None)
 
-    def lose(self) -> None:
-        """Count an item as dropped that could not even be made."""
-        next(self._drops)
-
     def start(self) -> None:
         """Start the thread; without one, from now on whoever brings an item delivers it."""
         if self._inline or not self._starting.acquire(blocking=False):

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ffe_otel import semconv
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks.facts import carrying, field, number, text
+from ffe_otel.capture.hooks.facts import carrying, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -45,6 +44,9 @@ def _thread(_call: Call) -> Generator[None, Any, None]:
 
 def _pass(name: str) -> Body:
     def body(_call: Call) -> Generator[None, Any, None]:
+        if otel_context.get_value(_PASS) is not None:
+            yield  # part of the pass that called it
+            return
         with api.monitor(name) as step, carrying(_PASS, step):
             yield
 
@@ -63,13 +65,6 @@ def _limit_hit(call: Call) -> Generator[None, Any, None]:
     yield
 
 
-def _completed(call: Call) -> Generator[None, Any, None]:
-    metrics = call.get("metrics")
-    with api.monitor("trade_completed") as step:
-        step.set({semconv.TRADE_PNL_DOLLARS: number(field(metrics, "realized_pnl"))})
-        yield
-
-
 def _monitor(method: str, wrapper: Body, *parameters: str, optional: bool = False) -> Hook:
     name = "monitor." + method.strip("_")
     return Hook(name, _MODULE, f"TradeMonitor.{method}", wrapper, parameters, optional=optional)
@@ -80,7 +75,7 @@ HOOKS: Final = (
     _monitor("_check_portfolio_pnl_limits", _pass("portfolio_limits")),
     _monitor("_handle_portfolio_limit_hit", _limit_hit, "limit_type", "current_pnl_pct"),
     _monitor("_detect_new_trades", _pass("detect_trades")),
-    _monitor("_on_trade_completed", _completed, "metrics"),
+    _monitor("_on_trade_completed", _pass("trade_completed")),
     _monitor("_process_pending_trades", _pass("pending_trades"), optional=True),
     _monitor("_maybe_execute_market_pulse", _pass("market_pulse"), optional=True),
     Hook(

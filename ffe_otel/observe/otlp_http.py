@@ -9,15 +9,16 @@ every error.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from typing import TYPE_CHECKING, Final
 
 from google.rpc import code_pb2, status_pb2  # type: ignore[import-untyped]
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ffe_otel.observe.body import BodyReader, RefusedError
 from ffe_otel.observe.decode import MalformedError, Signal, response, to_json
 from ffe_otel.observe.errors import FullError
 
@@ -31,40 +32,45 @@ PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 RETRY_AFTER: Final = 5
 """What a sender is asked to wait when nothing can be taken, seconds."""
-_WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-
-
-class _RefusedError(Exception):
-    """A request that gets an error: HTTP status, gRPC code, text."""
-
-    def __init__(self, http: int, code: int, text: str) -> None:
-        super().__init__(text)
-        self.http, self.code = http, code
+_CODES: Final = {
+    400: code_pb2.INVALID_ARGUMENT,
+    404: code_pb2.UNIMPLEMENTED,
+    405: code_pb2.UNIMPLEMENTED,
+    408: code_pb2.DEADLINE_EXCEEDED,
+    413: code_pb2.RESOURCE_EXHAUSTED,
+    415: code_pb2.INVALID_ARGUMENT,
+    503: code_pb2.UNAVAILABLE,
+}
 
 
 def otlp_app(ingest: Ingest, *, max_bytes: int) -> Starlette:
     """The application behind the OTLP/HTTP port; bodies hold at most ``max_bytes``."""
+    reader = BodyReader(max_bytes)
 
     def route(signal: Signal) -> Route:
         async def export(request: Request) -> Response:
-            return await _export(request, signal, ingest, max_bytes)
+            return await _export(request, signal, ingest, reader)
 
         return Route(f"/v1/{signal}", export, methods=["POST"])
 
-    return Starlette(routes=[route(signal) for signal in Signal])
+    return Starlette(
+        routes=[route(signal) for signal in Signal], exception_handlers={HTTPException: _http_error}
+    )
 
 
-async def _export(request: Request, signal: Signal, ingest: Ingest, max_bytes: int) -> Response:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def _export(request: Request, signal: Signal, ingest: Ingest, reader: BodyReader) -> Response:
+    kind = _kind(request)
     try:
-        body = await _read(request, kind, max_bytes)
+        if kind not in {PROTOBUF, JSON}:
+            return _error(kind, 415, f"content type {kind!r}: send {PROTOBUF} or {JSON}")
+        body = await reader.read(request)
         batch = await asyncio.wrap_future(ingest.submit(signal, body, is_json=kind == JSON))
-    except _RefusedError as error:
-        return _error(kind, error.http, error.code, str(error))
+    except RefusedError as error:
+        return _error(kind, error.status, str(error))
     except MalformedError as error:
-        return _error(kind, 400, code_pb2.INVALID_ARGUMENT, str(error))
+        return _error(kind, 400, str(error))
     except FullError as error:
-        answer = _error(kind, 503, code_pb2.UNAVAILABLE, str(error))
+        answer = _error(kind, 503, str(error))
         answer.headers["Retry-After"] = str(RETRY_AFTER)
         return answer
     except ClientDisconnect:
@@ -72,59 +78,23 @@ async def _export(request: Request, signal: Signal, ingest: Ingest, max_bytes: i
     return _answer(kind, 200, response(signal, batch.rejected, batch.reason))
 
 
-async def _read(request: Request, kind: str, max_bytes: int) -> bytes:
-    """The decompressed body.
-
-    Raises:
-        _RefusedError: it is longer than ``max_bytes``, not compressed as it says, or of a
-            kind that is no OTLP.
-    """
-    if kind not in {PROTOBUF, JSON}:
-        text = f"content type {kind or '(none)'!r}: send {PROTOBUF} or {JSON}"
-        raise _RefusedError(415, code_pb2.INVALID_ARGUMENT, text)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "", *_WINDOW_BITS}:
-        raise _RefusedError(
-            415, code_pb2.INVALID_ARGUMENT, f"content encoding {encoding!r}: send gzip or deflate"
-        )
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
-    inflate = zlib.decompressobj(_WINDOW_BITS[encoding]) if encoding in _WINDOW_BITS else None
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        data = chunk
-        if inflate is not None:
-            # One byte more than allowed is enough to know; a bomb is never inflated whole.
-            data = _inflate(inflate, chunk, max_bytes - size + 1)
-        size += len(data)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        parts.append(data)
-    if inflate is not None and not inflate.eof:
-        raise _RefusedError(400, code_pb2.INVALID_ARGUMENT, f"the {encoding} body is cut short")
-    return b"".join(parts)
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _inflate(inflate: zlib._Decompress, chunk: bytes, limit: int) -> bytes:
-    try:
-        return inflate.decompress(chunk, limit)
-    except zlib.error as error:
-        raise _RefusedError(
-            400, code_pb2.INVALID_ARGUMENT, f"the body is not compressed as it says: {error}"
-        ) from error
-
-
-def _too_large(max_bytes: int) -> _RefusedError:
-    return _RefusedError(
-        413, code_pb2.RESOURCE_EXHAUSTED,
-        f"the request is larger than {max_bytes} bytes (serve.max_request_bytes); send smaller "
-        "batches",
+def _http_error(request: Request, error: Exception) -> Response:
+    """Wrong paths and methods, answered like every other error."""
+    status = getattr(error, "status_code", 500)
+    answer = _error(
+        _kind(request), status, f"{request.method} {request.url.path}: send POST to /v1/traces, "
+        "/v1/logs or /v1/metrics",
     )  # fmt: skip
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
-def _error(kind: str, status: int, code: int, text: str) -> Response:
+def _error(kind: str, status: int, text: str) -> Response:
+    code = _CODES.get(status, code_pb2.UNKNOWN)
     return _answer(kind, status, status_pb2.Status(code=code, message=text))
 
 

@@ -165,6 +165,7 @@ def _uvicorn(app: ASGIApp, serve: Serve) -> _Uvicorn:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUS: Final = ("unset", "ok", "error")
+_PHASE: Final = semconv.SPAN_PHASE_PREFIX
+_PARENTS: Final = {
+    semconv.SPAN_DATA_FETCH: f"{_PHASE}perception",
+    semconv.SPAN_DECISION: f"{_PHASE}reasoning",
+    semconv.SPAN_DEBATE_ROLE: semconv.SPAN_DECISION,
+    semconv.SPAN_ENSEMBLE: semconv.SPAN_DECISION,
+    semconv.SPAN_RISK_CHECK: f"{_PHASE}risk_check",
+    semconv.SPAN_RISK_RULE: semconv.SPAN_RISK_CHECK,
+    semconv.SPAN_TRADE_EXECUTE: f"{_PHASE}execution",
+    semconv.SPAN_TRADE_OUTCOME: f"{_PHASE}learning",
+}
+"""What spans of a name stand under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +127,9 @@ def _placeholder(
 
 
 def _guess(children: Sequence[Span]) -> str:
-    """A running parent's name, where its children say which phase they belong to."""
-    phases = {c.attributes.get(semconv.PHASE) for c in children}
-    if len(phases) == 1 and (phase := phases.pop()) in semconv.PHASES:
-        return f"{semconv.SPAN_PHASE_PREFIX}{phase}"
-    return "(running span)"
+    """A running parent's name, where the names of its children say it."""
+    names = {_PARENTS.get(c.name) for c in children} - {None}
+    return next(iter(names)) or "" if len(names) == 1 else "(running span)"
 
 
 def _tree(spans: Sequence[Span]) -> _Tree:
@@ -164,11 +174,12 @@ def _mark_critical(tree: _Tree) -> None:
     root = max(tree.roots, key=lambda s: s.duration_ns)
     stack = [(root, root.end_ns)]
     while stack:
-        span, until = stack.pop()
+        span, limit = stack.pop()
         tree.critical.add(span.span_id)
+        until = limit
         # Work that outlives its parent counts up to the parent's end only.
         for child in sorted(tree.children.get(span.span_id, ()), key=lambda s: -s.end_ns):
-            end = min(child.end_ns, span.end_ns)
+            end = min(child.end_ns, limit)
             if end <= until and child.start_ns < end:
                 stack.append((child, end))
                 until = child.start_ns

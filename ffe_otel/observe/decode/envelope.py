@@ -78,16 +78,21 @@ def parse(signal: Signal, body: bytes, *, is_json: bool = False) -> Message:
 def _parse_json(signal: Signal, body: bytes) -> Message:
     message = _REQUESTS[signal]()
     try:
-        document = json.loads(body)
-        if isinstance(document, dict):
-            for holder in _id_holders(document):
-                _hex_to_base64(holder)
+        document = _object(json.loads(body))
+        for holder in _id_holders(document):
+            _hex_to_base64(holder)
         json_format.ParseDict(document, message, ignore_unknown_fields=True)
     except MalformedError:
         raise
     except (ValueError, TypeError, AttributeError, RecursionError, json_format.Error) as error:
         raise MalformedError(f"the body is no JSON {signal} request: {error}") from error
     return message
+
+
+def _object(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise MalformedError(f"the body must be a JSON object, not {type(document).__name__}")
+    return document
 
 
 def _id_holders(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -48,15 +48,23 @@ def list_logs(connection: Connection, wanted: LogFilter) -> tuple[list[dict[str,
     for word in wanted.text.lower().split():
         conditions.append("contains(lower(concat_ws(' ', body, logger, event_name, attrs)), ?)")
         values.append(word)
-    order = "DESC" if wanted.newest_first else "ASC"
+    way = "DESC" if wanted.newest_first else "ASC"
+    order = f"ORDER BY time_ns {way}, seen_ns {way}, rowid {way}"
+    where = " AND ".join(conditions)
+    select = (
+        "SELECT time_ns, severity, level, logger, body, attrs, trace_id, span_id, event_name, "
+        "service FROM logs"
+    )
     found = connection.execute(
-        "SELECT time_ns, severity, level, logger, body, attrs, trace_id, span_id, event_name, "  # noqa: S608 - values are bound
-        f"service FROM logs WHERE {' AND '.join(conditions)} "
-        f"ORDER BY time_ns {order}, seen_ns {order}, rowid {order} LIMIT ?",
-        [*values, wanted.limit],
+        f"{select} WHERE {where} {order} LIMIT ?", [*values, wanted.limit]
     ).fetchall()
-    following = str(found[-1][0]) if len(found) == wanted.limit else None
-    return [_record(*row) for row in found], following
+    if len(found) < wanted.limit:
+        return [_record(*row) for row in found], None
+    # Records of the same nanosecond stay on one page, or paging would skip some.
+    last = found[-1][0]
+    ties = connection.execute(f"{select} WHERE {where} AND time_ns = ? {order}", [*values, last])
+    found = [row for row in found if row[0] != last] + ties.fetchall()
+    return [_record(*row) for row in found], str(last)
 
 
 def _record(time_ns: int, severity: int, level: str, logger: str, body: str, attrs: str,

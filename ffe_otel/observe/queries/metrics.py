@@ -24,7 +24,7 @@ _BASE_NS: Final = 600 * 10**9
 MAX_GROUPS: Final = 100
 MAX_LABEL_VALUES: Final = 100
 _BY_NAME: Final = {m.name: m for m in semconv.METRICS}
-_UNITS: Final = {"s": "seconds", "ms": "milliseconds", "By": "bytes", "1": "ratio"}
+_UNITS: Final = {"s": "seconds", "ms": "milliseconds", "By": "bytes"}
 
 
 class UnknownMetricError(LookupError):
@@ -55,7 +55,7 @@ def prometheus_name(name: str, kind: str, unit: str) -> str:
     if name in _BY_NAME:
         return _BY_NAME[name].prometheus
     text = re.sub(r"[^a-zA-Z0-9_:]+", "_", name)
-    suffix = _UNITS.get(unit, "")
+    suffix = "ratio" if unit == "1" and kind == "gauge" else _UNITS.get(unit, "")
     if suffix and not text.endswith(suffix):
         text += f"_{suffix}"
     return text if kind != "counter" or text.endswith("_total") else f"{text}_total"

@@ -82,7 +82,7 @@ def insert_rows(
         names = ", ".join(f'"{name}"' for name in columns)
         connection.execute(
             f"INSERT INTO {table} ({names}) SELECT {names} FROM "  # noqa: S608 - our own names
-            "(SELECT unnest(from_json(?::JSON, ?), recursive := true))",
+            "(SELECT unnest(row) FROM (SELECT unnest(from_json(?::JSON, ?)) AS row))",
             [json.dumps(rows), json.dumps([columns])],
         )
 

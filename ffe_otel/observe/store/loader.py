@@ -59,6 +59,7 @@ class Loader:
         self._known = known
         self._limits = limits
         self._publish = publish
+        self._suspects: set[Segment] = set()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._retention_at = time.monotonic() + RETENTION_PERIOD
@@ -67,7 +68,8 @@ class Loader:
     def start(self) -> None:
         """Finish what an earlier run left behind, then load in the background."""
         self._drop_recorded()
-        self._load_all()
+        if not self._load_all():
+            self._wake.set()
         self._thread.start()
 
     def wake(self) -> None:
@@ -118,6 +120,7 @@ class Loader:
         if self.problem:
             logger.warning("ffe-otel serve: the store takes data again")
             self.problem = ""
+        self._suspects.clear()
         self._known.add(loaded.series, loaded.resources)
         self._journal.discard(segments)
         if loaded.traces or loaded.rows[Signal.METRICS]:
@@ -140,20 +143,22 @@ class Loader:
 
     def _failed(self, segments: Sequence[Segment], error: duckdb.Error) -> bool:
         text = str(error).splitlines()[0]
+        if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+            self._note(f"the store cannot take data now: {text}; free space on its file system")
+            return False
         if isinstance(error, (duckdb.FatalException, duckdb.ConnectionException)):
             self._note(f"the store was opened again after: {text}")
             self._database.reopen()
             self._known.clear()
-        elif isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
-            self._note(f"the store cannot take data now: {text}; free space on its file system")
-        elif len(segments) > 1:
+            if not self._suspects.intersection(segments):
+                self._suspects.update(segments)
+                return False
+        if len(segments) > 1:
             taken = [self._load([segment]) for segment in segments]
             return all(taken)
-        else:
-            target = self._journal.quarantine(segments[0])
-            logger.error("ffe-otel serve: %s cannot be loaded and was kept: %s", target, text)
-            return True
-        return False
+        target = self._journal.quarantine(segments[0])
+        logger.error("ffe-otel serve: %s cannot be loaded and was kept: %s", target, text)
+        return True
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:
@@ -161,15 +166,16 @@ class Loader:
         self.problem = problem
 
     def _retire(self) -> None:
+        # Descriptions of series that are gone must travel again; rows that counted on the
+        # old ones are loaded before any is deleted.
+        self._known.clear()
+        self._load_all()
         try:
             retired = enforce(self._database, self._journal.size, self._limits)
         except duckdb.Error as error:
             self._note(f"old rows could not be retired: {str(error).splitlines()[0]}")
             return
-        if retired:
-            self.last_retention = retired
-            # Descriptions of retired series are gone; let the rows bring them again.
-            self._known.clear()
+        self.last_retention = retired or self.last_retention
 
 
 def _chunk(segments: Sequence[Segment]) -> list[Segment]:

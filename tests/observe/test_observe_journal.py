@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal keeps what it took and says so when it cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from ffe_otel.observe.decode import Known, Signal
+from ffe_otel.observe.errors import FullError
+from ffe_otel.observe.ingest import Ingest
+from ffe_otel.observe.journal import Journal
+
+LINES = [b'{"a":1}', b'{"b":"\xc3\xa4"}']
+
+
+@pytest.fixture
+def journal(tmp_path):
+    opened = Journal(tmp_path, 1 << 20)
+    yield opened
+    opened.close()
+
+
+def contents(segments):
+    return {s.signal: s.path.read_bytes() for s in segments}
+
+
+def test_sealed_segments_hold_what_was_appended(journal):
+    journal.append({Signal.TRACES: LINES, Signal.LOGS: LINES[:1]})
+    journal.append({Signal.TRACES: LINES[:1]})
+    segments = journal.seal()
+    whole = b"\n".join([*LINES, LINES[0], b""])
+    assert contents(segments) == {Signal.TRACES: whole, Signal.LOGS: LINES[0] + b"\n"}
+    assert journal.size == len(whole) + len(LINES[0]) + 1
+    journal.discard(segments)
+    assert (journal.seal(), journal.size) == ([], 0)
+
+
+def test_a_torn_end_is_cut_off_and_a_zeroed_block_skipped(tmp_path):
+    first = Journal(tmp_path, 1 << 20)
+    first.append({Signal.TRACES: LINES})
+    first.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(LINES[0] + b"\n" + b"\0" * 512 + b"\n" + LINES[1] + b'\n{"torn":')
+    (segment,) = Journal(tmp_path, 1 << 20).seal()
+    assert segment.path.read_bytes() == b"\n".join([*LINES, b""])
+    assert segment.longest == len(LINES[1]) + 1
+
+
+def test_names_go_on_after_a_restart(tmp_path):
+    first = Journal(tmp_path, 1 << 20)
+    first.append({Signal.LOGS: LINES})
+    first.close()
+    second = Journal(tmp_path, 1 << 20)
+    second.append({Signal.LOGS: LINES})
+    old, new = second.seal()
+    assert old.path.name < new.path.name
+
+
+def test_a_full_disk_takes_nothing_of_a_group_and_goes_on_when_there_is_space(journal, monkeypatch):
+    journal.append({Signal.TRACES: LINES[:1]})
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ffe_otel.observe.journal.os.fdatasync", full)
+        with pytest.raises(FullError, match=r"No space left on device; free space"):
+            journal.append({Signal.TRACES: LINES, Signal.LOGS: LINES})
+    journal.append({Signal.TRACES: LINES[1:]})
+    assert contents(journal.seal()) == {Signal.TRACES: b"\n".join([*LINES, b""])}
+
+
+def test_a_journal_that_is_not_drained_says_so(tmp_path):
+    small = Journal(tmp_path, 4)
+    small.append({Signal.TRACES: LINES})
+    with pytest.raises(FullError, match="has not taken yet"):
+        small.append({Signal.TRACES: LINES})
+    small.discard(small.seal())
+    small.append({Signal.TRACES: LINES})
+    small.close()
+
+
+def test_too_many_waiting_requests_are_turned_away(journal):
+    ingest = Ingest(journal, Known(), max_pending=10, on_data=lambda: None)
+    first = ingest.submit(Signal.TRACES, b"")
+    assert first.result(10).lines == []
+    ingest.close()
+    with pytest.raises(FullError, match="shutting down"):
+        ingest.submit(Signal.TRACES, b"").result(10)

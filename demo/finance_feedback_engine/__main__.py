@@ -66,7 +66,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         raise ValueError("--cycles and --interval must not be negative")
     faults = check(arguments.fault)
     folder = arguments.state_dir or os.environ.get("FFE_DEMO_STATE_DIR")
-    patience = _STUCK_TIMEOUT if "stuck_phase" in faults else 60.0
+    patience = _STUCK_TIMEOUT if "stuck_phase" in faults else 0.0
     return Options(
         cycles=arguments.cycles,
         interval=arguments.interval,

@@ -237,7 +237,9 @@ class FinanceFeedbackEngine:
             self.unified_provider.coinbase.circuit_breaker,
         )
         issues = [
-            f"{item.name} is {item.state.value}" for item in breakers if item.state.value != "CLOSED"
+            f"{item.name} is {item.state.value}"
+            for item in breakers
+            if item.state.value != "CLOSED"
         ]
         return not issues, issues
 

@@ -29,7 +29,7 @@ class Options:
         start: The recorded day that the first cycle sees.
         llm_latency: Seconds that the built-in models take for a short answer.
         data_latency: Seconds that the built-in market data API takes.
-        phase_timeout: Seconds after which a phase is given up.
+        phase_timeout: Seconds after which a phase is given up; 0 means never.
         leak_megabytes: What each cycle keeps under the fault ``memory_leak``.
     """
 
@@ -43,7 +43,7 @@ class Options:
     start: str = DEFAULT_START
     llm_latency: float = 0.03
     data_latency: float = 0.005
-    phase_timeout: float = 60.0
+    phase_timeout: float = 0.0
     leak_megabytes: float = 8.0
 
 

@@ -58,14 +58,22 @@ def veto(metrics: Metrics, decision: Mapping[str, Any], pause_after: int) -> str
     return None
 
 
-def kill_reason(metrics: Metrics, config: TradingAgentConfig) -> str | None:
+def kill_reason(
+    metrics: Metrics, config: TradingAgentConfig, unrealized_pnl_percent: float
+) -> str | None:
     """Return why the agent must stop for good, or None."""
+    if unrealized_pnl_percent < -config.kill_switch_loss_pct:
+        return (
+            f"PORTFOLIO KILL SWITCH TRIGGERED! Current P&L ({unrealized_pnl_percent:.2f}%) has "
+            f"breached the threshold (-{config.kill_switch_loss_pct}%)."
+        )
+    what = None
+    trades, fraction = metrics["total_trades"], config.kill_switch_total_loss_fraction
     if metrics["current_streak"] <= -config.kill_switch_loss_streak:
-        return f"{-metrics['current_streak']} consecutive losses."
-    if metrics["total_trades"] >= 20 and metrics["win_rate"] < 15:
-        return f"Win rate ({metrics['win_rate']:.1f}%) is critically low."
-    fraction = config.kill_switch_total_loss_fraction
-    if metrics["total_trades"] >= 50 and metrics["total_pnl"] < -config.initial_balance * fraction:
+        what = f"{-metrics['current_streak']} consecutive losses."
+    elif trades >= 20 and metrics["win_rate"] < 15:
+        what = f"Win rate ({metrics['win_rate']:.1f}%) is critically low."
+    elif trades >= 50 and metrics["total_pnl"] < -config.initial_balance * fraction:
         loss = -metrics["total_pnl"]
-        return f"Total loss of ${loss:.2f} exceeds {fraction:.0%} of reference balance."
-    return None
+        what = f"Total loss of ${loss:.2f} exceeds {fraction:.0%} of reference balance."
+    return what and f"PERFORMANCE KILL SWITCH TRIGGERED! {what}"

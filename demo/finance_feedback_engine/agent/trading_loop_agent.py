@@ -8,16 +8,18 @@ import logging
 import queue
 import time
 import uuid
-from functools import partial
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from finance_feedback_engine.decision_engine.policy import HOLD, INTENTS
+from finance_feedback_engine.decision_engine.policy import HOLD
 from finance_feedback_engine.monitoring import prometheus
 from finance_feedback_engine.observability.instruments import tracer
 from finance_feedback_engine.risk.gatekeeper import RiskGatekeeper
 from finance_feedback_engine.utils.validation import validate_data_freshness
 
-from . import performance
+from . import performance, steps
+from .cooldown import Cooldowns
+from .events import decision_event, offer
 from .states import PHASES, STATE_METRIC_VALUES, VALID_TRANSITIONS, AgentState, LoopMetrics
 
 if TYPE_CHECKING:
@@ -80,9 +82,7 @@ class TradingLoopAgent:
         self._start_time: float | None = None
         self._recovered_positions: list[dict[str, Any]] = []
         self._current_decisions: list[Decision] = []
-        self._skip_until: dict[str, int] = {}
-        self._skip_reason: dict[str, str] = {}
-        self._failures: dict[str, int] = {}
+        self._cooldowns = Cooldowns()
         self._streak_pause_until: int | None = None
         self._performance_metrics = performance.new_metrics()
         self._loop_metrics = LoopMetrics()
@@ -160,13 +160,15 @@ class TradingLoopAgent:
             try:
                 async with asyncio.timeout(self.config.phase_timeout_seconds or None):
                     await self.state_handlers[self.state]()
-            except Exception as error:  # noqa: BLE001 - a phase may fail in any way
+            except Exception as error:
                 self._handle_state_exception(error, name)
                 retries -= 1
                 if isinstance(error, TimeoutError) or retries < 0:
-                    logger.error("State handler failed; aborting cycle", exc_info=error)
+                    logger.exception("State handler failed; aborting cycle")
                     return False
-                logger.warning("State %s failed; retrying within cycle (remaining=%s)", name, retries)
+                logger.warning(
+                    "State %s failed; retrying within cycle (remaining=%s)", name, retries
+                )
                 continue
             finally:
                 seconds = time.perf_counter() - began
@@ -199,13 +201,7 @@ class TradingLoopAgent:
         prometheus.update_agent_state(STATE_METRIC_VALUES[self.state])
 
     def _emit_dashboard_event(self, event: dict[str, Any]) -> None:
-        event.setdefault("timestamp", time.time())
-        events = self._dashboard_event_queue
-        if events.full():
-            events.get_nowait()
-            prometheus.increment_dashboard_events_dropped("dashboard")
-        events.put_nowait(event)
-        prometheus.update_dashboard_queue_metrics("dashboard", events.qsize(), events.maxsize)
+        offer(self._dashboard_event_queue, event)
 
     def _handle_state_exception(self, error: Exception, state_name: str) -> str | None:
         self.engine.stats.count("errors")
@@ -243,26 +239,9 @@ class TradingLoopAgent:
         await self._transition_to(AgentState.PERCEPTION)
 
     async def _recover_existing_positions(self) -> None:
-        found = await asyncio.to_thread(self.trading_platform.get_active_positions)
-        positions = found["positions"]
-        self._recovered_positions = positions
-        self.engine.trade_outcome_recorder.update_positions(positions)
-        for item in positions:
-            self.trade_monitor.associate_decision_to_trade(item["decision_id"], item["product_id"])
-            logger.info("Recovered position: %s %s", item["side"], item["product_id"])
-        if not positions:
-            logger.info("No open positions found. Starting with a clean slate.")
-        self.engine.stats.count("positions_recovered", len(positions))
-        self._emit_dashboard_event(
-            {
-                "type": "recovery_complete",
-                "found": len(positions),
-                "kept": len(positions),
-                "closed_excess_positions": [],
-                "positions": positions,
-                "total_unrealized_pnl": sum(item["unrealized_pnl"] for item in positions),
-            }
-        )
+        event = await steps.recover(self.engine, self.trade_monitor)
+        self._recovered_positions = event["positions"]
+        self._emit_dashboard_event(event)
 
     async def handle_perception_state(self) -> None:
         """Fetch prices, value what is held, and stop when the account is in danger."""
@@ -287,32 +266,18 @@ class TradingLoopAgent:
         await self._transition_to(AgentState.REASONING)
 
     def _killed(self, unrealized_pnl_percent: float) -> bool:
-        limit = self.config.kill_switch_loss_pct
-        reason = performance.kill_reason(self._performance_metrics, self.config)
-        if unrealized_pnl_percent < -limit:
-            logger.critical(
-                "PORTFOLIO KILL SWITCH TRIGGERED! Current P&L (%.2f%%) has breached the threshold "
-                "(-%s%%). Stopping agent.",
-                unrealized_pnl_percent,
-                limit,
-            )
-        elif reason:
-            logger.critical("PERFORMANCE KILL SWITCH TRIGGERED! %s Stopping agent.", reason)
-        else:
+        reason = performance.kill_reason(
+            self._performance_metrics, self.config, unrealized_pnl_percent
+        )
+        if reason is None:
             return False
+        logger.critical("%s Stopping agent.", reason)
         self._stop_because("kill_switch")
         return True
 
     async def _update_position_mtm(self) -> list[dict[str, Any]]:
         """Fetch a price for each asset and value what is held; return those that could be had."""
-        loop = asyncio.get_running_loop()
-        self.engine.unified_provider.clear_cache()
-        quotes = []
-        for asset in self.config.asset_pairs:
-            ask = partial(self.engine.unified_provider.get_current_price, asset)
-            quote = await loop.run_in_executor(None, ask)
-            if quote:
-                quotes.append(quote)
+        quotes = await steps.fetch_quotes(self.engine, self.config.asset_pairs)
         self.trading_platform.update_position_prices(
             {item["asset_pair"]: item["price"] for item in quotes}
         )
@@ -322,13 +287,14 @@ class TradingLoopAgent:
         """Analyse all assets at once and keep the decisions worth a risk check."""
         logger.info("State: REASONING - Analyzing assets...")
         await self.phase_gate("REASONING")
-        assets = [asset for asset in self.config.asset_pairs if self._due(asset)]
+        cycle = self._cycles_begun
+        assets = [item for item in self.config.asset_pairs if self._cooldowns.due(item, cycle)]
         semaphore = asyncio.Semaphore(self.config.reasoning_max_concurrent_assets)
         tasks = [asyncio.create_task(self._analyze_one(asset, semaphore)) for asset in assets]
         decisions = await asyncio.gather(*tasks)
         self._current_decisions = []
         for decision in decisions:
-            if decision is not None and await self._worth_a_check(decision):
+            if decision is not None and await self._is_actionable(decision):
                 self._current_decisions.append(decision)
         if self._current_decisions:
             await self._transition_to(AgentState.RISK_CHECK)
@@ -336,58 +302,47 @@ class TradingLoopAgent:
             logger.info("No actionable decisions. Going back to IDLE.")
             await self._transition_to(AgentState.IDLE)
 
-    def _due(self, asset: str) -> bool:
-        if self._skip_until.get(asset, 0) < self._cycles_begun:
-            return True
-        logger.info("Skipping analysis for %s: %s", asset, self._skip_reason[asset])
-        return False
-
-    def _skip(self, asset: str, cycles: int, reason: str) -> None:
-        self._skip_until[asset] = self._cycles_begun + cycles
-        self._skip_reason[asset] = reason
-
     async def _analyze_one(self, asset: str, semaphore: asyncio.Semaphore) -> Decision | None:
         async with semaphore:
             logger.info(">>> Starting analysis for %s", asset)
             try:
                 decision = await self.engine.analyze_asset_async(asset)
             except Exception as error:  # noqa: BLE001 - one asset must not stop the others
-                self.engine.stats.count("errors")
-                self._failures[asset] = self._failures.get(asset, 0) + 1
                 logger.warning("Analysis for %s failed: %s", asset, error)
-                if self._failures[asset] >= 3:
-                    logger.error("Persistent failure analyzing %s. It is skipped for a while.", asset)
-                    self._skip(asset, self.config.failure_cooldown_cycles, "repeated failures.")
+                self.engine.stats.count("errors")
+                until = self._cycles_begun + self.config.failure_cooldown_cycles
+                self._cooldowns.failed(asset, until)
                 return None
-        self._failures.pop(asset, None)
+        self._cooldowns.succeeded(asset)
         return decision
 
-    async def _worth_a_check(self, decision: Decision) -> bool:
+    async def _is_actionable(self, decision: Decision) -> bool:
         asset, action = decision["asset_pair"], decision["policy_action"]
         self.engine.stats.decided(asset, action, decision["confidence"])
-        if action == HOLD:
+        if decision["decision_origin"] == "fallback":
+            self.engine.stats.count("errors")
+            code, message = decision["filtered_reason_code"], decision["reasoning"]
+        elif action == HOLD:
             logger.info("Holding %s (%s%%)", asset, decision["confidence"])
             return False
-        should, code, message = await self._should_execute_with_reason(decision)
-        if not should:
-            self._mark_decision_not_executed(decision, code, message)
-            self.engine.stats.turned_down("filtered", code)
-            logger.info("Decision to %s %s filtered: %s (%s).", action, asset, code, message)
-            self._emit_dashboard_event(_event("decision_filtered", decision, message))
-        return should
+        else:
+            should, code, message = await self._should_execute_with_reason(decision)
+            if should:
+                return True
+        self._mark_decision_not_executed(decision, code, message)
+        self.engine.stats.turned_down("filtered", code)
+        logger.info("Decision to %s %s filtered: %s (%s).", action, asset, code, message)
+        self._emit_dashboard_event(decision_event("decision_filtered", decision, message))
+        return False
 
     async def _should_execute_with_reason(self, decision: Decision) -> tuple[bool, str, str]:
         """Return whether a decision is good enough to be checked, a reason code and a reason."""
-        needed = self.config.min_confidence_threshold * 100
-        confidence = decision["confidence"]
-        if confidence < needed:
-            message = f"Low confidence ({confidence}% < {needed:.0f}%)"
-            logger.info("Skipping trade due to %s", message)
-            return False, "LOW_CONFIDENCE", message
-        if self.daily_trade_count >= self.config.max_daily_trades:
-            limit = self.config.max_daily_trades
-            return False, "DAILY_TRADE_LIMIT", f"Daily trade limit reached ({limit})"
-        return True, "", ""
+        problem = steps.shortcoming(decision, self.config, self.daily_trade_count)
+        if problem is None:
+            return True, "", ""
+        code, message = problem
+        logger.info("Skipping trade due to %s", message)
+        return False, code, message
 
     async def handle_risk_check_state(self) -> None:
         """Let the gatekeeper and the account's history say which decisions may be executed."""
@@ -409,23 +364,24 @@ class TradingLoopAgent:
             allowed, reason = False, decision["invalid_action_reason"]
             kind, code = "invalid", "INVALID_POLICY_ACTION"
         else:
-            context = self.trade_monitor.monitoring_context_provider.get_monitoring_context(asset)
-            context["max_leverage"] = self.config.max_leverage
-            context["max_concentration"] = self.config.max_position_pct
-            allowed, reason = self.risk_gatekeeper.validate_trade(decision, context)
+            allowed, reason = steps.check_risk(
+                self.risk_gatekeeper, self.trade_monitor, decision, self.config
+            )
             if allowed:
                 allowed, reason = self._check_performance_based_risks(decision)
         if allowed:
             self.engine.stats.count("approved")
-            logger.info("Trade for %s approved by RiskGatekeeper. Adding to execution queue.", asset)
-            self._emit_dashboard_event(_event("decision_approved", decision, reason))
+            logger.info(
+                "Trade for %s approved by RiskGatekeeper. Adding to execution queue.", asset
+            )
+            self._emit_dashboard_event(decision_event("decision_approved", decision, reason))
             return True
         logger.info("Trade for %s is %s: %s.", asset, kind, reason)
         self._mark_decision_not_executed(decision, code, reason)
         self.engine.stats.turned_down("rejected", code)
-        cooldown = self.config.rejection_cooldown_cycles
-        self._skip(asset, cooldown, "recently rejected. Cooldown active.")
-        event = _event("decision_rejected", decision, reason)
+        until = self._cycles_begun + self.config.rejection_cooldown_cycles
+        self._cooldowns.skip(asset, until, "recently rejected. Cooldown active.")
+        event = decision_event("decision_rejected", decision, reason)
         self._emit_dashboard_event({**event, "outcome_kind": kind})
         return False
 
@@ -463,35 +419,9 @@ class TradingLoopAgent:
             await self._transition_to(AgentState.IDLE)
             return
         for decision in decisions:
-            await self._execute_one(decision)
+            if await steps.execute(self.engine, self.trade_monitor, decision):
+                self.daily_trade_count += 1
         await self._transition_to(AgentState.LEARNING)
-
-    async def _execute_one(self, decision: Decision) -> None:
-        asset, action = decision["asset_pair"], decision["policy_action"]
-        try:
-            result = await self.engine.execute_decision_async(
-                decision["id"], modified_decision=decision
-            )
-        except Exception as error:
-            logger.exception("Execution of %s for %s failed", action, asset)
-            result = {"success": False, "error": f"{type(error).__name__}: {error}"}
-        decision["execution_result"] = result
-        decision["executed"] = bool(result["success"])
-        if not result["success"]:
-            decision["execution_status"] = "execution_failed"
-            self.engine.stats.count("errors")
-            logger.error(
-                "Trade execution failed for %s: %s. Full result: %s", asset, result["error"], result
-            )
-            return
-        decision["execution_status"] = "executed"
-        self.daily_trade_count += 1
-        self.engine.stats.count("trades_executed")
-        if INTENTS[action].opens:
-            self.trade_monitor.associate_decision_to_trade(decision["id"], asset)
-        if action.startswith("OPEN_"):
-            self.engine.stats.count("trades_opened")
-        logger.info("Trade execution succeeded for %s %s.", action, asset)
 
     async def handle_learning_state(self) -> None:
         """Take closed trades into account."""
@@ -525,12 +455,7 @@ class TradingLoopAgent:
 
     def get_loop_metrics(self) -> dict[str, Any]:
         """Return cycles and seconds spent in phases."""
-        return {
-            "cycles_completed": self._loop_metrics.cycles_completed,
-            "cumulative_phase_durations": dict(self._loop_metrics.cumulative_phase_durations),
-            "last_cycle_phase_durations": dict(self._loop_metrics.last_cycle_phase_durations),
-            "last_cycle_total_duration": self._loop_metrics.last_cycle_total_duration,
-        }
+        return asdict(self._loop_metrics)
 
     def _stop_because(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
@@ -557,14 +482,3 @@ class TradingLoopAgent:
 
 async def _open_gate(phase: str) -> None:
     del phase
-
-
-def _event(kind: str, decision: Decision, reason: str) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "asset": decision["asset_pair"],
-        "action": decision["policy_action"],
-        "confidence": decision["confidence"],
-        "reasoning": decision["reasoning"][:200],
-        "reason": reason,
-    }

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import statistics
 import time
+from itertools import pairwise
 from typing import Any
 
 import requests
@@ -111,9 +112,7 @@ class AlphaVantageProvider:
             logger.warning("Market data for %s is STALE (age: %.2f hours)", asset_pair, hours)
             data["data_freshness"] = {"is_fresh": False, "age": age}
 
-    def validate_market_data(
-        self, data: dict[str, Any], asset_pair: str
-    ) -> tuple[bool, list[str]]:
+    def validate_market_data(self, data: dict[str, Any], asset_pair: str) -> tuple[bool, list[str]]:
         """Return whether a bar makes sense, and what does not."""
         issues = []
         if data["low"] > data["high"]:
@@ -168,11 +167,19 @@ class AlphaVantageProvider:
     @async_retry(
         max_retries=2, base_delay=0.05, max_delay=0.5, exceptions=(requests.RequestException,)
     )
-    async def _async_request(self, params: dict[str, Any], timeout: int) -> dict[str, Any]:
+    async def _async_request(
+        self,
+        params: dict[str, Any],
+        timeout: int,  # noqa: ASYNC109 - for the HTTP client
+    ) -> dict[str, Any]:
         await self.rate_limiter.wait_for_token_async()
         return await self._do_async_request(params, timeout)
 
-    async def _do_async_request(self, params: dict[str, Any], timeout: int) -> dict[str, Any]:
+    async def _do_async_request(
+        self,
+        params: dict[str, Any],
+        timeout: int,  # noqa: ASYNC109 - for the HTTP client
+    ) -> dict[str, Any]:
         get = self.session.get if self.session else requests.get
         response = await asyncio.to_thread(
             get, f"{self.base_url}/query", params=params, timeout=timeout
@@ -197,7 +204,7 @@ class AlphaVantageProvider:
 def _market_data(candles: list[dict[str, Any]]) -> dict[str, Any]:
     newest = candles[-1]
     closes = [candle["close"] for candle in candles]
-    returns = [later / earlier - 1 for earlier, later in zip(closes, closes[1:], strict=False)]
+    returns = [later / earlier - 1 for earlier, later in pairwise(closes)]
     age = max(0.0, time.time() - newest["timestamp"])
     return {
         **{key: newest[key] for key in ("open", "high", "low", "close", "volume", "timestamp")},

@@ -53,7 +53,9 @@ class CoinbaseDataProvider:
             requests.RequestException: The request failed.
         """
         if granularity not in GRANULARITIES:
-            raise ValueError(f"unknown granularity {granularity!r}; choose {', '.join(GRANULARITIES)}")
+            raise ValueError(
+                f"unknown granularity {granularity!r}; choose {', '.join(GRANULARITIES)}"
+            )
         seconds = GRANULARITIES[granularity]
         product = self._normalize_asset_pair(asset_pair)
         logger.info("Fetching %s candles for %s from Coinbase", granularity, asset_pair)
@@ -81,7 +83,7 @@ class CoinbaseDataProvider:
     ) -> list[dict[str, Any]]:
         response = requests.get(
             f"{self.base_url}/api/v3/brokerage/products/{product_id}/candles",
-            params={"start": start, "end": end, "granularity": _NAMES[granularity]},
+            params={"start": f"{start}", "end": f"{end}", "granularity": _NAMES[granularity]},
             timeout=10,
         )
         response.raise_for_status()

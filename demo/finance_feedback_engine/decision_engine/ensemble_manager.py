@@ -72,9 +72,7 @@ class EnsembleDecisionManager:
             tier = "single_provider" if len(provider_decisions) == 1 else "weighted_voting"
             span.set_attribute("ensemble.agreement_score", agreement)
             span.set_attribute("ensemble.fallback_tier", tier)
-        logger.info(
-            "Ensemble decision: %s (%d%%) - Agreement: %.2f", action, confidence, agreement
-        )
+        logger.info("Ensemble decision: %s (%d%%) - Agreement: %.2f", action, confidence, agreement)
         return {
             **winners[0],
             "confidence": round(confidence),
@@ -145,9 +143,7 @@ class EnsembleDecisionManager:
         return decision
 
     def _is_valid_provider_response(self, decision: Decision, provider: str) -> bool:
-        usable = (
-            decision.get("decision_origin") != "fallback" and decision.get("action") in ACTIONS
-        )
+        usable = decision.get("decision_origin") != "fallback" and decision.get("action") in ACTIONS
         if not usable:
             logger.warning("Provider %s returned no usable decision", provider)
         return usable

@@ -7,12 +7,15 @@ import json
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import ollama
 
 from .policy import ACTIONS, HOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +76,8 @@ class LocalLLMProvider:
         self._retry_delay = float(settings.get("retry_delay", 0.1))
         self._timeout = float(config.get("api_timeouts", {}).get("llm_query", 30))
         self._stats = config.get("stats")
-        self.ollama_client = ollama.Client(
-            host=settings.get("ollama_host"), timeout=self._timeout + 5
-        )
+        self._host = settings.get("ollama_host")
+        self.ollama_client = ollama.Client(host=self._host, timeout=self._timeout + 5)
         self._models: frozenset[str] = frozenset()
 
     def ensure_connection(self) -> None:
@@ -87,7 +89,7 @@ class LocalLLMProvider:
         try:
             listed = self.ollama_client.list().models
         except _LLM_ERRORS as error:
-            raise ConnectionError(f"Failed to connect to Ollama: {error}") from error
+            raise ConnectionError(f"Failed to connect to Ollama at {self._host}") from error
         self._models = frozenset(str(item.model) for item in listed)
 
     def check_connection_health(self) -> bool:
@@ -128,7 +130,7 @@ class LocalLLMProvider:
         request_label: str | None = None,
         request_timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        """Return a model's decision; one to hold, marked as fallback, when there is none to be had."""
+        """Return a model's decision; one to hold, marked as fallback, when there is none."""
         label = request_label or "none"
         fallback = fallback_decision("no answer", "LLM_ERROR")
         for attempt in range(1, self._tries + 1):
@@ -179,8 +181,9 @@ class LocalLLMProvider:
         if self._stats is not None:
             self._stats.count("llm_calls")
         with ThreadPoolExecutor(max_workers=1) as executor:
+            ask: Callable[..., Any] = self.ollama_client.generate
             future = executor.submit(
-                self.ollama_client.generate,
+                ask,
                 model=model,
                 prompt=prompt,
                 format=response_format,

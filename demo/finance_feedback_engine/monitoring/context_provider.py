@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 _EQUITY_BARS = 40
@@ -107,7 +108,7 @@ class MonitoringContextProvider:
 
     def _returns(self, asset: str) -> list[float]:
         closes = self._closes.get(asset, [])[-_RETURNS - 1 :]
-        return [later / earlier - 1 for earlier, later in zip(closes, closes[1:], strict=False)]
+        return [later / earlier - 1 for earlier, later in pairwise(closes)]
 
     def _correlations(
         self, asset_pair: str | None, positions: list[dict[str, Any]]

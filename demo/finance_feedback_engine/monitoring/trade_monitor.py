@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches positions from a thread of its own: what opened, what closed, what it did to the account."""
+"""Watches from a thread of its own what opened, what closed and what the account is worth."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class TradeMonitor:
         portfolio_initial_balance: float = 0.0,
         portfolio_stop_loss_percentage: float = 0.0,
         portfolio_take_profit_percentage: float = 0.0,
-        monitoring_context_provider: Any | None = None,
-        orchestrator: Any | None = None,
+        monitoring_context_provider: Any = None,
+        orchestrator: Any = None,
         unified_data_provider: Any | None = None,
         timeframe_aggregator: Any | None = None,
         pulse_interval: float = 300,

@@ -43,9 +43,7 @@ class RiskGatekeeper:
         self.var_confidence = var_confidence
         self.is_backtest = is_backtest
 
-    def validate_trade(
-        self, decision: dict[str, Any], context: dict[str, Any]
-    ) -> tuple[bool, str]:
+    def validate_trade(self, decision: dict[str, Any], context: dict[str, Any]) -> tuple[bool, str]:
         """Return whether a decision may be executed, and why not."""
         overridden, _ = self.check_market_hours(decision)
         if overridden:
@@ -64,7 +62,9 @@ class RiskGatekeeper:
         ):
             allowed, reason = check(decision, context)
             if not allowed:
-                instruments.risk_blocks.add(1, {"reason": check.__name__.removeprefix("_validate_")})
+                instruments.risk_blocks.add(
+                    1, {"reason": check.__name__.removeprefix("_validate_")}
+                )
                 return False, reason
         logger.info("Trade approved by RiskGatekeeper")
         return True, "Trade approved"

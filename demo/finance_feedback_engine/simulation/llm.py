@@ -76,5 +76,5 @@ def _described(name: str) -> dict[str, Any]:
         "modified_at": "2026-01-01T00:00:00Z",
         "size": 1,
         "digest": "0" * 64,
-        "details": {"family": name.split(":")[0]},
+        "details": {"family": name.split(":", maxsplit=1)[0]},
     }

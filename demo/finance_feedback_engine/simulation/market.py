@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DAY_SECONDS = 86_400
 STALE_SECONDS = 3 * 3600
+_BARS_BEFORE_ALL_IS_STALE = 3
 _CANDLES = "/api/v3/brokerage/products/"
 
 
@@ -48,7 +49,7 @@ class MarketService:
         time.sleep(self._latency)
         if "data_502" in self._faults:
             return 502, {"error": "bad gateway"}
-        if "data_429" in self._faults and self._replay.index % 2:
+        if "data_429" in self._faults and self._replay.index % 2 == (path == "/query"):
             return 429, {"error": "too many requests"}
         if path.startswith(_CANDLES) and path.endswith("/candles"):
             return self._candles(path.removeprefix(_CANDLES).removesuffix("/candles"), query)
@@ -64,7 +65,7 @@ class MarketService:
             return 400, {"error": "only granularity ONE_DAY is recorded"}
         span = int(query.get("end", 0)) - int(query.get("start", 0))
         bars = self._replay.window(asset, min(max(span // DAY_SECONDS, 1), 300))
-        newest = self._clock() - (STALE_SECONDS if "stale_data" in self._faults else 0)
+        newest = self._clock() - (STALE_SECONDS if self._is_stale(asset) else 0)
         candles = [
             {
                 "start": str(int(newest) - (len(bars) - 1 - place) * DAY_SECONDS),
@@ -78,6 +79,11 @@ class MarketService:
             for place, bar in enumerate(bars)
         ]
         return 200, {"candles": candles}
+
+    def _is_stale(self, asset: str) -> bool:
+        """One asset grows stale first, the others some bars later."""
+        first_bars = self._replay.played <= _BARS_BEFORE_ALL_IS_STALE
+        return "stale_data" in self._faults and (not first_bars or asset == self._replay.assets[-1])
 
     def _news(self, query: dict[str, str]) -> Reply:
         if query.get("apikey") != self._api_key:

@@ -93,6 +93,16 @@ class Replay:
         with self._lock:
             return self._index
 
+    @property
+    def played(self) -> int:
+        """Return how many bars were replayed, the present one included."""
+        return self.index - self._first + 1
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Return the symbols that take part."""
+        return tuple(self._series)
+
     def seek(self, index: int) -> None:
         """Continue from an index that an earlier run left off at; one out of range is ignored."""
         if self._first - 1 <= index <= self._last:

@@ -12,6 +12,7 @@ import json
 import re
 import statistics
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 ANALYST_MARK = "TASK: MARKET BRIEF"
@@ -55,7 +56,7 @@ def momentum(closes: list[float]) -> tuple[float, float]:
     """Return momentum in units of daily volatility, and that volatility as a fraction."""
     if len(closes) < 12:
         return 0.0, 0.0
-    returns = [later / earlier - 1 for earlier, later in zip(closes, closes[1:], strict=False)]
+    returns = [later / earlier - 1 for earlier, later in pairwise(closes)]
     volatility = max(statistics.pstdev(returns), 1e-4)
     short = (closes[-1] / closes[-4] - 1) / (volatility * 3**0.5)
     longer = (closes[-1] / closes[-11] - 1) / (volatility * 10**0.5)

@@ -54,8 +54,9 @@ class BaseTradingPlatform(ABC):
     def get_portfolio_breakdown(self) -> dict[str, Any]:
         """Return what the account is worth and is made of."""
 
+    @abstractmethod
     def update_position_prices(self, price_updates: dict[str, float]) -> None:
-        """Value open positions at new prices; a platform that knows prices itself ignores it."""
+        """Value open positions at new prices."""
 
     def test_connection(self) -> dict[str, bool]:
         """Return what works, by name."""

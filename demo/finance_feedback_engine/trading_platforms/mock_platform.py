@@ -108,7 +108,9 @@ class MockTradingPlatform(BaseTradingPlatform):
             return size, fee
         closed = self._ledger.reduce(asset, intent.fraction, price, FEE_RATE, decision_id)
         self._closed.append(closed)
-        logger.info("Closed/reduced %s position, realized P&L: $%.2f", asset, closed["realized_pnl"])
+        logger.info(
+            "Closed/reduced %s position, realized P&L: $%.2f", asset, closed["realized_pnl"]
+        )
         return float(closed["exit_size"]), float(closed["fees"])
 
     def _refused(self, decision_id: str, why: str) -> dict[str, Any]:

@@ -31,9 +31,7 @@ class UnifiedTradingPlatform(BaseTradingPlatform):
         self.config = config or {}
         paper = credentials.get("paper", {})
         self.platforms: dict[str, MockTradingPlatform] = {
-            "paper": MockTradingPlatform(
-                paper, paper.get("initial_balance"), paper.get("slippage")
-            )
+            "paper": MockTradingPlatform(paper, paper.get("initial_balance"), paper.get("slippage"))
         }
 
     @property
@@ -115,6 +113,4 @@ class UnifiedTradingPlatform(BaseTradingPlatform):
 
     def test_connection(self) -> dict[str, bool]:
         """Return whether each platform answers."""
-        return {
-            name: all(item.test_connection().values()) for name, item in self.platforms.items()
-        }
+        return {name: all(item.test_connection().values()) for name, item in self.platforms.items()}

@@ -35,7 +35,7 @@ class RateLimiter:
 
     async def wait_for_token_async(self) -> None:
         """Wait without blocking the event loop until a token is there, and take it."""
-        while (seconds := self._take()) > 0:
+        while (seconds := self._take()) > 0:  # noqa: ASYNC110 - tokens come with time
             await asyncio.sleep(seconds)
 
     def _take(self) -> float:

@@ -26,7 +26,8 @@ class LogFile:
     and whoever finds that the file was renamed or deleted opens the new one first.
 
     Args:
-        path: The file. Missing directories are made with mode 0700, the file with 0600.
+        path: The file. Missing directories are made with mode 0700, the file with 0600,
+            or that of the file it follows.
         max_bytes: Size at which the file is rolled over.
         backup_count: Rolled files to keep.
         compress: Whether rolled files are compressed with gzip.
@@ -42,6 +43,7 @@ class LogFile:
         self._compression: rotation.Compression | None = None
         self._trouble: OSError | None = None
         self._roll_after = 0.0
+        self._mode = 0o600
 
     def write(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Append lines, each with its newline.
@@ -146,7 +148,7 @@ class LogFile:
         if self._file is None:
             _make_private(self.path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._file = fds.Descriptor(os.open(self.path, flags, 0o600))
+            self._file = fds.Descriptor(os.open(self.path, flags, self._mode))
         return self._file.number
 
     def _is_current(self, number: int) -> bool:
@@ -173,6 +175,8 @@ class LogFile:
         if not rolled:
             self._roll_after = time.monotonic() + _ROLL_AGAIN_SECONDS
             return False
+        # Somebody may have let another reader in; the next file is to be as open as this one.
+        self._mode = stat.S_IMODE(os.fstat(number).st_mode)
         fds.unlock(number)
         self._close_file()
         try:

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log records over OpenTelemetry."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import use_span
+
+from ffe_otel import semconv
+from ffe_otel.capture.logs.otlp import severity
+
+
+def test_a_record_and_its_attributes(start, logger):
+    bench = start(context=lambda: {"agent_state": "IDLE", "decision_id": "d", "asset_pair": "X"})
+    span = TracerProvider().get_tracer("t").start_span("s")
+    with use_span(span):
+        logger.warning("careful %d", 1, extra={"duration_ms": 2, "note": {"a": [1, "b"]}})
+    (record,) = bench.records()
+    assert record.body == "careful 1"
+    assert (record.severity_text, record.severity_number) == ("WARN", SeverityNumber.WARN)
+    ids = span.get_span_context()
+    assert (record.trace_id, record.span_id) == (ids.trace_id, ids.span_id)
+    assert record.trace_flags == ids.trace_flags
+    assert record.timestamp <= record.observed_timestamp
+    attributes = dict(record.attributes)
+    note = attributes.pop("note")
+    assert list(note["a"]) == [1, "b"]
+    assert attributes.pop(semconv.CODE_FILE_PATH).endswith("test_logs_otlp.py")
+    assert attributes.pop(semconv.CODE_LINE_NUMBER) > 0
+    assert attributes == {
+        semconv.AGENT_STATE: "IDLE",
+        semconv.DECISION_ID: "d",
+        semconv.ASSET_PAIR: "X",
+        semconv.DURATION_MS: 2,
+        semconv.CODE_FUNCTION_NAME: "test_a_record_and_its_attributes",
+        semconv.THREAD_ID: threading.get_ident(),
+        semconv.THREAD_NAME: "MainThread",
+    }
+
+
+def test_the_logger_name_is_the_scope(start, logger):
+    bench = start()
+    logger.info("x")
+    bench.capture.flush()
+    (finished,) = bench.exporter.get_finished_logs()
+    assert finished.instrumentation_scope.name == logger.name
+
+
+def test_an_exception_reads_like_a_traceback(start, logger):
+    bench = start()
+    try:
+        try:
+            {}["k"]
+        except KeyError as error:
+            raise ValueError("two\nlines") from error
+    except ValueError:
+        logger.exception("failed")
+    attributes = bench.records()[0].attributes
+    assert attributes[semconv.EXCEPTION_TYPE] == "ValueError"
+    assert attributes[semconv.EXCEPTION_MESSAGE] == "two\nlines"
+    trace = attributes[semconv.EXCEPTION_STACKTRACE].splitlines()
+    assert trace[0] == "Traceback (most recent call last):"
+    assert trace[2] == "KeyError: 'k'"
+    assert "direct cause" in trace[4]
+    assert trace[-2:] == ["ValueError: two", "lines"]
+
+
+def test_a_record_without_a_trace_gets_none_of_its_neighbour(start, logger):
+    bench = start(async_logging=False)
+    logger.info("alone")
+    tracer = TracerProvider().get_tracer("t")
+    held = bench.capture._worker._delivering
+    held.acquire()
+    logger.info("queued outside")
+    held.release()
+    with tracer.start_as_current_span("s"):
+        logger.info("delivers both")
+    alone, outside, inside = bench.records()
+    assert alone.trace_id == outside.trace_id == 0
+    assert inside.trace_id != 0
+
+
+def test_an_event_name_is_promoted(start, logger):
+    bench = start()
+    logger.info("x", extra={semconv.OTEL_EVENT_NAME: "ffe.something"})
+    (record,) = bench.records()
+    assert record.event_name == "ffe.something"
+    assert semconv.OTEL_EVENT_NAME not in record.attributes
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (0, "UNSPECIFIED"),
+        (-5, "UNSPECIFIED"),
+        (5, "TRACE"),
+        (logging.DEBUG, "DEBUG"),
+        (15, "DEBUG4"),
+        (logging.INFO, "INFO"),
+        (21, "INFO2"),
+        (25, "INFO4"),
+        (logging.WARNING, "WARN"),
+        (logging.ERROR, "ERROR"),
+        (logging.CRITICAL, "FATAL"),
+        (1000, "FATAL4"),
+    ],
+)
+def test_severities(level, expected):
+    assert severity(level) is SeverityNumber[expected]
+
+
+def test_whatever_is_logged_can_be_encoded(start, logger):
+    bench = start()
+    extra = {"big": 2**70, "lone": "\udcff", "nested": {"x": [2**64, None, b"\xff"]}, "": 1}
+    logger.info("lone \udcff", extra=extra)
+    try:
+        raise ValueError("\udcff")
+    except ValueError:
+        logger.exception("x")
+    bench.capture.flush()
+    batch = bench.exporter.get_finished_logs()
+    assert len(batch) == 2
+    assert encode_logs(batch).SerializeToString()
+
+
+def test_a_refused_record_is_counted_and_the_others_go_on(start, logger, capsys):
+    bench = start()
+    provider = bench.capture._delivery._outputs.otlp._provider
+    original = provider.get_logger
+
+    def get_logger(name):
+        if name.endswith("refused"):
+            raise RuntimeError("sk-not-to-be-shown")
+        return original(name)
+
+    provider.get_logger = get_logger
+    for name in ("a", "refused", "b", "refused"):
+        logger.getChild(name).info(name)
+    assert bench.messages() == ["a", "refused", "b", "refused"]
+    assert [record.body for record in bench.records()] == ["a", "b"]
+    assert bench.losses["logs", "otlp"] == 2
+    said = capsys.readouterr().err
+    assert said.count("ffe_otel:") == 1
+    assert "RuntimeError" in said
+    assert "sk-not" not in said
+
+
+def test_made_up_logger_names_do_not_pile_up(start, logger):
+    bench = start()
+    for number in range(5000):
+        record = logging.makeLogRecord({"name": f"made.up.{number}", "levelno": 20, "msg": "x"})
+        logger.callHandlers(record)
+    assert len(bench.records()) == 5000
+    assert len(bench.capture._delivery._outputs.otlp._loggers) <= 2000

@@ -65,4 +65,7 @@ class FfeConfigurator:
             say(f"{error}\nffe_otel: going on with the default configuration")
             standard = {k: v for k, v in os.environ.items() if not k.startswith("FFE_OTEL")}
             config = load_config(Path(os.devnull), environ=standard).config
-        install(config, hooks=False)
+        try:
+            install(config, hooks=False)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start
+            say(f"nothing is captured: {type(error).__name__}: {error}")

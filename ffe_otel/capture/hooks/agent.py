@@ -44,7 +44,7 @@ class _Notes:
 class _AgentIds:
     """Tells the agents of a process apart: the configured id, then ``-2``, ``-3``, ...
 
-    Numbers of agents that are gone are given out again, since a process that stops and
+    A number is free again when its agent's run ends, since a process that stops and
     starts its agent builds a new one each time.
     """
 
@@ -59,6 +59,10 @@ class _AgentIds:
             return own
         number = self._numbers.get(agent) or self._number(agent)
         return rt.agent_id if number == 1 else f"{rt.agent_id}-{number}"
+
+    def release(self, agent: Any) -> None:
+        with self._lock:
+            self._numbers.pop(agent, None)
 
     def _number(self, agent: Any) -> int:
         with self._lock:
@@ -94,8 +98,11 @@ def _run_correlation_id() -> str | None:
 
 
 def _run(call: Call) -> Generator[None, Any, None]:
-    with api.agent_run(_agent_ids.of(call.instance)):
-        yield
+    try:
+        with api.agent_run(_agent_ids.of(call.instance)):
+            yield
+    finally:
+        _agent_ids.release(call.instance)
 
 
 def _cycle(call: Call) -> Generator[None, Any, None]:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from importlib.metadata import version
 
 import click
@@ -37,3 +39,7 @@ class _Commands(click.Group):
 def main(ctx: click.Context) -> None:
     """Every cycle of a trading agent as one trace."""
     ctx.color = colour_setting()
+    for stream in (sys.stdout, sys.stderr):
+        # A log line with a character the terminal lacks must not end the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

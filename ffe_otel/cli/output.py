@@ -20,7 +20,7 @@ State = Literal["ok", "warn", "fail", "unknown"]
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "bright_black"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def dim(text: str) -> str:
 
 def clean(text: object) -> str:
     """Text from elsewhere on one line, without anything that steers a terminal."""
-    return _CONTROL.sub(" ", str(text)).strip()
+    return _CONTROL.sub(" ", _ANSI.sub("", str(text))).strip()
 
 
 def width(text: str) -> int:

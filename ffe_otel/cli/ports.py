@@ -6,8 +6,6 @@ from __future__ import annotations
 import socket
 from contextlib import closing
 
-import psutil
-
 
 def bind_error(host: str, port: int) -> OSError | None:
     """What stands in the way of listening on a TCP port; None when nothing does."""
@@ -27,6 +25,8 @@ def holder(port: int) -> str:
     Returns:
         For example ``process 4711 (uvicorn)``, empty when it cannot be told.
     """
+    import psutil
+
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
@@ -34,14 +34,10 @@ def holder(port: int) -> str:
     for connection in connections:
         address = connection.laddr
         if connection.status == psutil.CONN_LISTEN and address and address.port == port:
-            return _named(connection.pid)
+            if connection.pid is None:
+                return ""
+            try:
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            except psutil.Error:
+                return f"process {connection.pid}"
     return ""
-
-
-def _named(pid: int | None) -> str:
-    if pid is None:
-        return ""
-    try:
-        return f"process {pid} ({psutil.Process(pid).name()})"
-    except psutil.Error:
-        return f"process {pid}"

@@ -80,11 +80,12 @@ def replace(command: Command, environ: Mapping[str, str]) -> None:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    for number in _RESTORED:
-        signal.signal(number, signal.SIG_DFL)
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in _RESTORED}
     try:
         os.execve(command.executable, command.arguments, environ)  # noqa: S606 - what run is for
     except OSError as error:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         raise CommandError(f"cannot run {command.executable}: {error.strerror}", 126) from None
 
 

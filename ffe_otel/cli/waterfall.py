@@ -184,5 +184,6 @@ def _summary(cycle: Mapping[str, Any]) -> str:
     if cycle.get("cost_usd"):
         facts.append(f"LLM {cycle['cost_usd']:.4f} USD")
     if cycle.get("errors"):
-        facts.append(click.style(f"{cycle['errors']} errors", fg="red"))
+        plural = "" if cycle["errors"] == 1 else "s"
+        facts.append(click.style(f"{cycle['errors']} error{plural}", fg="red"))
     return "  ".join(fact for fact in facts if fact)

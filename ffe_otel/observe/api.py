@@ -206,6 +206,7 @@ def page_app(api: Api) -> Starlette:
             BadParameterError: _bad_parameter,
             duckdb.Error: _store_problem,
             404: _not_found,
+            Exception: _broken,
         },
     )
 
@@ -217,6 +218,10 @@ def _bad_parameter(_request: Request, error: Exception) -> Response:
 def _store_problem(_request: Request, error: Exception) -> Response:
     text = str(error).splitlines()[0]
     return _problem(503, f"the store does not answer: {text}", "GET /api/v1/status says more")
+
+
+def _broken(_request: Request, error: Exception) -> Response:
+    return _problem(500, f"this answer could not be made: {error!r}", "please report it")
 
 
 def _not_found(request: Request, _error: Exception) -> Response:

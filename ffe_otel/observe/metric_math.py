@@ -54,8 +54,12 @@ def make_grid(now_ns: int, range_seconds: float, step_seconds: float | None) -> 
     return Grid(end - slots * step_ns, step_ns, slots)
 
 
-def sliding(values: Mapping[int, float], first: int, slots: int, window: int) -> list[float]:
-    """For slots 0 to ``slots`` the sum over ``window`` slots; ``first`` may be negative."""
+def sliding(values: Mapping[int, float], slots: int, window: int) -> list[float]:
+    """For each of ``slots`` slots the sum over ``window`` slots that end with it.
+
+    Slots before the chart have negative numbers.
+    """
+    first = min(0, *values) if values else 0
     sums = list(accumulate((values.get(i, 0.0) for i in range(first, slots)), initial=0.0))
     return [sums[i - first + 1] - sums[max(0, i - first + 1 - window)] for i in range(slots)]
 
@@ -70,7 +74,7 @@ def rates(
         spans: since and until when those increments were added, ns since the epoch.
         grid: the chart.
     """
-    sums = sliding(increments, min(increments, default=0), grid.slots, grid.window)
+    sums = sliding(increments, grid.slots, grid.window)
     found: list[float | None] = []
     for slot, total in enumerate(sums):
         near = [spans[i] for i in range(slot - grid.window + 1, slot + 1) if i in spans]
@@ -84,7 +88,7 @@ def last_values(values: Mapping[int, float], grid: Grid) -> list[float | None]:
     held: float | None = None
     age = grid.window
     found: list[float | None] = []
-    for slot in range(min(values, default=0), grid.slots):
+    for slot in range(min(0, *values), grid.slots) if values else range(grid.slots):
         if slot in values:
             held, age = values[slot], 0
         else:

@@ -123,7 +123,7 @@ def test_what_was_acknowledged_is_there_once_after_kills(begin, tmp_path):
             for name in send(otlp, number):
                 acknowledged[name].add(number)
 
-    for _ in range(4):
+    for _ in range(3):
         process, dead = begin(), threading.Event()
         goal = len(acknowledged["traces"]) + 20
         with ThreadPoolExecutor(3) as pool:

@@ -229,8 +229,7 @@ def _rate_lines(
         elif stat == "avg":
             lines[labels] = _averages(sums, counts, grid)
         else:
-            first = min(counts)
-            lines[labels] = list(mm.sliding(counts, first, grid.slots, grid.window))
+            lines[labels] = list(mm.sliding(counts, grid.slots, grid.window))
     return lines
 
 
@@ -246,9 +245,8 @@ def _spans(rows: Iterable[tuple[Any, ...]]) -> dict[int, tuple[int, int]]:
 def _averages(
     sums: dict[int, float], counts: dict[int, float], grid: mm.Grid
 ) -> list[float | None]:
-    first = min(counts)
-    totals = mm.sliding(sums, first, grid.slots, grid.window)
-    numbers = mm.sliding(counts, first, grid.slots, grid.window)
+    totals = mm.sliding(sums, grid.slots, grid.window)
+    numbers = mm.sliding(counts, grid.slots, grid.window)
     return [t / n if n > 0 else None for t, n in zip(totals, numbers, strict=True)]
 
 
@@ -261,10 +259,7 @@ def _quantile_lines(
     lines: Lines = {}
     for number, group in enumerate(groups):
         places = range(1, len(group.bounds) + 2)
-        first = min((s for p in places for s in cells.get((number, p), ())), default=0)
-        columns = [
-            mm.sliding(cells.get((number, p), {}), first, grid.slots, grid.window) for p in places
-        ]
+        columns = [mm.sliding(cells.get((number, p), {}), grid.slots, grid.window) for p in places]
         points = [mm.quantile(share, group.bounds, counts) for counts in zip(*columns, strict=True)]
         # Buckets that changed in between are another line with the same labels.
         old = lines.get(group.labels, [None] * grid.slots)

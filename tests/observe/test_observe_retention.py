@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store is kept under its size and age, oldest first."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import sample_telemetry as sample
+from sample_cycles import make_cycle
+
+from ffe_otel.observe.store.database import Database
+from ffe_otel.observe.store.retention import RetentionLimits, enforce
+
+DAY = 86_400 * 10**9
+BIG = 1 << 40
+
+
+def filled(start, tmp_path, starts):
+    """A closed store with one cycle for each start time, as a database."""
+    server = start(otlp_grpc_port=-1)
+    rng, cycles = random.Random(6), []
+    for number, begin in enumerate(starts):
+        cycles.append(make_cycle(rng, begin, number))
+    for chunk in range(0, len(cycles), 100):
+        part = cycles[chunk : chunk + 100]
+        sample.send_spans(server.addresses.otlp_http, [sp for c in part for sp in c.spans])
+        sample.send_logs(server.addresses.otlp_http, [log for c in part for log in c.logs])
+    server.stored(spans=sum(len(c.spans) for c in cycles), logs=sum(len(c.logs) for c in cycles))
+    server.stop()
+    return Database(tmp_path / "state" / "store"), cycles
+
+
+def left(database):
+    with database.reader() as connection:
+        rows = connection.execute("SELECT trace_id FROM cycles ORDER BY start_ns").fetchall()
+        orphans = connection.execute(
+            "SELECT count(*) FROM spans WHERE trace_id NOT IN (SELECT trace_id FROM traces)"
+        ).fetchone()
+    assert orphans == (0,)
+    return [row[0].hex for row in rows]
+
+
+def test_what_is_too_old_goes_and_the_rest_stays(start, tmp_path):
+    now = time.time_ns()
+    database, cycles = filled(start, tmp_path, [now - 9 * DAY, now - 8 * DAY, now - 6 * DAY, now])
+    said = enforce(database, 0, RetentionLimits(BIG, 7))
+    assert "older than the configured age" in said
+    assert left(database) == [c.trace_id for c in cycles[2:]]
+    assert enforce(database, 0, RetentionLimits(BIG, 7)) == ""
+    database.close()
+
+
+def test_rows_from_a_clock_in_the_future_age_by_their_arrival(start, tmp_path):
+    database, cycles = filled(start, tmp_path, [time.time_ns() + 900 * DAY])
+    assert left(database) == [cycles[0].trace_id]
+    enforce(database, 0, RetentionLimits(BIG, 0))
+    with database.reader() as connection:
+        assert connection.execute("SELECT count(*) FROM spans").fetchone() == (0,)
+    database.close()

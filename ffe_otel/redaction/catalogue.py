@@ -8,7 +8,7 @@ it promises is in its examples, which a test runs.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +65,11 @@ class Rule:
     def marker(self) -> str:
         """What stands in place of a match."""
         return f"[redacted:{self.id}]"
+
+
+_TYPES: Final[dict[str, type]] = {
+    f.name: str if f.default is MISSING else type(f.default) for f in fields(Rule)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +136,16 @@ def _parse(text: str, source: str) -> Iterator[Rule]:
 
 
 def _rule(entry: Mapping[str, Any], where: str) -> Rule:
-    known = {f.name: f for f in fields(Rule)}
-    if unknown := sorted(set(entry) - set(known)):
-        raise CatalogueError(f"{where}: unknown keys {', '.join(map(str, unknown))}")
+    if unknown := sorted(set(map(str, entry)) - set(_TYPES)):
+        raise CatalogueError(f"{where}: unknown keys {', '.join(unknown)}")
     if missing := [n for n in ("id", "kind", "description", "why") if not entry.get(n)]:
         raise CatalogueError(f"{where}: {', '.join(missing)} must be given")
     arguments: dict[str, Any] = {}
     for name, value in entry.items():
-        default = known[name].default
-        expected = type(default) if default is not known["id"].default else str
+        expected = _TYPES[name]
         given = tuple(value) if expected is tuple and isinstance(value, list) else value
         if type(given) is not expected or (
-            expected is tuple and not all(isinstance(item, str) for item in given)
+            isinstance(given, tuple) and not all(isinstance(item, str) for item in given)
         ):
             what = "list of texts" if expected is tuple else expected.__name__
             raise CatalogueError(f"{where}: {name} must be a {what}, not {value!r}")
@@ -168,7 +171,9 @@ def _problems(rule: Rule) -> Iterator[str]:
 
 
 def _shape_problems(rule: Rule) -> Iterator[str]:
-    if not rule.anchors or any(len(a) < 3 or a != a.lower() or not a.isascii() for a in rule.anchors):  # noqa: E501
+    if not rule.anchors or any(
+        len(a) < 3 or a != a.lower() or not a.isascii() for a in rule.anchors
+    ):
         yield "anchors must be given: lower-case ASCII texts of 3 or more characters"
     if not 0 <= rule.lead <= 64:
         yield "lead must be between 0 and 64"

@@ -8,7 +8,7 @@ give the same answer, and both may let a detector look in vain but never keep on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ffe_otel.redaction.scanners import DIGITS_TO_ZERO
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.spans import Detector
 
 GateName = Literal["auto", "re2", "python", "none"]
-_RE2_WORTH: Final = 1024
 
 
 class Gate(Protocol):
@@ -30,7 +29,7 @@ class Gate(Protocol):
 
 
 def make_gate(detectors: Sequence[Detector], name: GateName) -> Gate:
-    """Build the gate called ``name``; ``auto`` takes RE2 for long texts if it is there.
+    """Build the gate called ``name``; ``auto`` takes RE2 if it is there.
 
     Raises:
         ImportError: ``re2`` was asked for and google-re2 is not installed.
@@ -42,7 +41,7 @@ def make_gate(detectors: Sequence[Detector], name: GateName) -> Gate:
     if name == "re2":
         return _Re2Gate(detectors)
     try:
-        return _AutoGate(_PythonGate(detectors), _Re2Gate(detectors))
+        return _Re2Gate(detectors)
     except ImportError:
         return _PythonGate(detectors)
 
@@ -94,18 +93,7 @@ class _Re2Gate:
         self._set.Compile()
 
     def __call__(self, low: bytes) -> Sequence[Detector]:
-        return [self._detectors[index] for index in sorted(self._set.Match(low))]
-
-
-class _AutoGate:
-    """Substring searches for short texts, RE2 for long ones: each where it is faster."""
-
-    def __init__(self, short: Gate, long: Gate) -> None:
-        self._short = short
-        self._long = long
-
-    def __call__(self, low: bytes) -> Sequence[Detector]:
-        return self._short(low) if len(low) < _RE2_WORTH else self._long(low)
+        return [self._detectors[index] for index in sorted(self._set.Match(low) or ())]
 
 
 def _flatten(anchors: Sequence[tuple[bytes, ...]]) -> tuple[tuple[bytes, int], ...]:

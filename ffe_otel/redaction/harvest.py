@@ -58,6 +58,8 @@ def _values(name: str, text: str, names: NameIndex) -> Iterator[str]:
 def _is_distinctive(value: str) -> bool:
     if len(value) < _SHORTEST or value.replace(".", "").isdigit():
         return False
-    return not value.isalpha() or len(value) >= _SHORTEST_WORD or not (
-        value.islower() or value.isupper() or value.istitle()
+    return (
+        not value.isalpha()
+        or len(value) >= _SHORTEST_WORD
+        or not (value.islower() or value.isupper() or value.istitle())
     )

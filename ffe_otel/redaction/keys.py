@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values under telling names inside of a text.
+r"""Values under telling names inside of a text.
 
 One detector for every notation, because they nest: JSON in a Python repr in an exception
 message in a URL. It starts at the words that end secret names, reads the whole name, then
@@ -17,7 +17,7 @@ import string
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import MARKER, is_code, is_name_list, is_secret
+from ffe_otel.redaction.values import is_code, is_name_list, is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -34,12 +34,14 @@ _SEPARATOR: Final = re.compile(
 _FLAG_SEPARATOR: Final = re.compile(r"[\"']?(?:,[ ]{0,2}|[ \t]{1,8})(?=[^\s-])")
 _OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
 _ITEM: Final = re.compile(r"[\s,]{0,8}")
+# A value that begins with a marker (see ``hide_markers``) was dealt with, and what the
+# marker hid may have held its end.
 _BARE: Final = re.compile(
-    r"(?:[^\s,;&\"'<`\\]|[,;](?![\s\"'`]|$|[\w.\-]{1,64}[=:])"
+    r"(?!\0)(?:[^\s,;&\"'<`\\]|[,;](?![\s\"'`]|$|[\w.\-]{1,64}[=:])"
     r"|&(?!amp;|[\w.\-%]{1,64}=|$|\s)|\\(?![nrt\"'\\]))+"
 )
-_QUERY: Final = re.compile(r"[^&#;\s\"'<>`\\]+")
-_LINE: Final = re.compile(r"[^\r\n\"']+")
+_QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
+_LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
 _ELEMENT: Final = re.compile(r"[^<]+")
 _SCHEME: Final = re.compile(
     r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256))[ \t]{1,4}",
@@ -125,6 +127,7 @@ class KeyDetector:
         if op == "," and (
             value.bare
             or following not in {")", "]"}
+            or (rule.extent == "word" and " " in content)
             or is_name_list(content, self._names.rule_for)
         ):
             return False
@@ -153,10 +156,12 @@ class QueryDetector:
     def find(self, text: str, low: bytes) -> Iterator[Span]:
         """Yield the values (see :class:`Detector`)."""
         for anchor, rule in self._names.items():
+            done = 0
             for position in positions(low, anchor):
-                if position == 0 or text[position - 1] not in "?&;":
+                if position <= done or text[position - 1] not in "?&;":
                     continue
                 for value in _query(text, position + len(anchor)):
+                    done = value.resume
                     yield Span(value.start, value.end, rule)
 
 
@@ -233,6 +238,8 @@ def _quoted(text: str, start: int) -> _Value | None:
     if match is None:
         return None
     quote, begin = match["quote"], match.end()
+    if text.startswith("\0", begin):
+        return _Value(begin, begin, bare=False, resume=begin)
     end = _closing(text, begin, quote)
     if end >= 0:
         return _Value(begin, end, bare=False, resume=end + len(quote))
@@ -269,10 +276,7 @@ def _bare(text: str, start: int, pattern: re.Pattern[str]) -> Iterator[_Value]:
     match = pattern.match(text, start)
     if match is None:
         return
-    marker = MARKER.match(text, start)
     stripped = len(match[0].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
-    if marker is not None and marker.end() >= start + stripped:
-        return
     yield _Value(start, start + stripped, bare=pattern is not _ELEMENT, resume=start + stripped)
 
 

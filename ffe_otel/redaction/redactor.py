@@ -6,13 +6,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ffe_otel.redaction.gate import make_gate
 from ffe_otel.redaction.keys import KeyDetector, QueryDetector
 from ffe_otel.redaction.names import NameIndex
+from ffe_otel.redaction.nested import Walk
 from ffe_otel.redaction.scanners import (
     LiteralDetector,
     PemDetector,
@@ -20,15 +20,14 @@ from ffe_otel.redaction.scanners import (
     UserinfoDetector,
     lowered,
 )
-from ffe_otel.redaction.spans import cut, merge
-from ffe_otel.redaction.values import is_secret
+from ffe_otel.redaction.spans import cut, hide_markers, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
     from ffe_otel.redaction.gate import GateName
-    from ffe_otel.redaction.spans import Detector
+    from ffe_otel.redaction.spans import Detector, Span
 
 DEFAULT_LIMIT: Final = 65_536
 FAILED: Final = "[redacted:failed]"
@@ -38,7 +37,9 @@ _SHORTEST: Final = 4
 _SHORTEST_LITERAL: Final = 4
 _MEMO_TEXT: Final = 64
 _MEMO_SIZE: Final = 8_192
-_DEEPEST: Final = 24
+_MOST_PASSES: Final = 8
+_MOST_SHARED: Final = 256
+T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 
@@ -71,6 +72,7 @@ class Redactor:
         self._detectors = _detectors(catalogue, self._names, _usable(literals), allowed)
         self._gate = make_gate(self._detectors, gate)
         self._clean: set[str] = set()
+        self._shared: dict[tuple[int, int | None], tuple[object, Any]] = {}
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[str] = Counter()
@@ -119,6 +121,24 @@ class Redactor:
         with self._lock:
             self._failures[surface] += 1
 
+    def shared(self, original: T, limit: int | None, make: Callable[[T], T]) -> T:
+        """Redact an object that many records share, such as a resource, only once.
+
+        Args:
+            original: the object; recognised by identity, and kept alive.
+            limit: the limit ``make`` applies.
+            make: redacts it.
+        """
+        known = self._shared.get((id(original), limit))
+        if known is not None and known[0] is original:
+            redacted: T = known[1]
+            return redacted
+        redacted = make(original)
+        if len(self._shared) >= _MOST_SHARED:
+            self._shared.clear()
+        self._shared[id(original), limit] = (original, redacted)
+        return redacted
+
     def strict_text(self, text: str, surface: str, limit: int | None = None) -> str:
         """:meth:`text` for callers that handle failures of a whole record themselves."""
         if len(text) < _SHORTEST or text in self._clean:
@@ -127,114 +147,48 @@ class Redactor:
         # What lies beyond is dropped unread. The margin lets a secret that begins before
         # the cut be recognised by what follows it.
         window = text if len(text) <= kept else text[: kept + _LOOK_AHEAD]
-        low = lowered(window)
-        spans = merge(
-            chain.from_iterable(d.find(window, low) for d in self._gate(low)), window
-        )
+        spans = self._spans(window)
         if not spans and len(text) <= kept:
             self._remember(text)
             return text
-        redacted, rules = cut(window, spans, kept)
+        rules: list[Rule] = []
+        # A marker makes a new neighbourhood, where more may be recognised.
+        for _ in range(_MOST_PASSES):
+            window, found = cut(window, spans, kept)
+            rules += found
+            spans = self._spans(window) if found else []
+            if not spans:
+                break
         self._count(surface, rules, truncated=len(text) > kept)
-        return redacted
+        return window
 
-    def strict_value(
-        self, value: object, key: str, surface: str, limit: int | None = None
-    ) -> Any:
+    def _spans(self, text: str) -> list[Span]:
+        seen = hide_markers(text)
+        low = lowered(seen)
+        return merge(chain.from_iterable(d.find(seen, low) for d in self._gate(low)), seen)
+
+    def strict_value(self, value: object, key: str, surface: str, limit: int | None = None) -> Any:
         """:meth:`value` for callers that handle failures of a whole record themselves."""
         rule = self._names.rule_for(key) if key else None
-        return self._walk(value, rule, surface, limit, 0)
+        return self._walk(surface, limit).value(value, rule, 0)
 
     def strict_mapping(
         self, mapping: Mapping[str, object], surface: str, limit: int | None = None
     ) -> dict[str, Any]:
         """:meth:`mapping` for callers that handle failures of a whole record themselves."""
-        return self._walk_mapping(mapping, None, surface, limit, 0)
+        return self._walk(surface, limit).mapping(mapping, None, 0)
 
-    def _walk(
-        self, value: object, rule: Rule | None, surface: str, limit: int | None, depth: int
-    ) -> Any:
-        if isinstance(value, str):
-            if rule is not None and is_secret(value, rule, bare=False):
-                self._count(surface, [rule])
-                return rule.marker
-            return self.strict_text(str(value), surface, limit)
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, (int, float)):
-            return self._number(value, rule, surface)
-        if depth >= _DEEPEST:
-            raise ValueError("nested too deeply")
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._bytes(bytes(value), rule, surface, limit)
-        if isinstance(value, Mapping):
-            return self._walk_mapping(value, rule, surface, limit, depth)
-        if isinstance(value, (Sequence, set, frozenset)):
-            return self._walk_sequence(value, rule, surface, limit, depth)
-        return self._walk(str(value), rule, surface, limit, depth + 1)
-
-    def _number(self, value: float, rule: Rule | None, surface: str) -> Any:
-        if rule is None or not rule.numbers:
-            return value
-        self._count(surface, [rule])
-        return rule.marker
-
-    def _bytes(self, value: bytes, rule: Rule | None, surface: str, limit: int | None) -> bytes:
-        text = value.decode("utf-8", "surrogateescape")
-        redacted = self._walk(text, rule, surface, limit, 0)
-        return value if redacted == text else redacted.encode("utf-8", "surrogateescape")
-
-    def _walk_mapping(
-        self,
-        mapping: Mapping[Any, object],
-        rule: Rule | None,
-        surface: str,
-        limit: int | None,
-        depth: int,
-    ) -> dict[str, Any]:
-        redacted: dict[str, Any] = {}
-        pair = self._pair_rule(mapping)
-        for key, value in mapping.items():
-            name = key if isinstance(key, str) else str(key)
-            own = self._names.rule_for(name) or (pair if name == "value" else None) or rule
-            safe = self.strict_text(name, surface, limit)
-            while safe in redacted:
-                safe += "'"
-            redacted[safe] = self._walk(value, own, surface, limit, depth + 1)
-        return redacted
-
-    def _pair_rule(self, mapping: Mapping[Any, object]) -> Rule | None:
-        """The rule for ``value`` in ``{"name": "Authorization", "value": ...}``."""
-        if "value" not in mapping:
-            return None
-        name = mapping.get("name", mapping.get("key"))
-        return self._names.rule_for(name) if isinstance(name, str) else None
-
-    def _walk_sequence(
-        self,
-        values: Sequence[object] | set[object] | frozenset[object],
-        rule: Rule | None,
-        surface: str,
-        limit: int | None,
-        depth: int,
-    ) -> tuple[Any, ...] | list[Any]:
-        items = list(values)
-        rules = [rule] * len(items)
-        # Headers come as ("X-Api-Key", "...") as well.
-        if rule is None and len(items) == 2 and isinstance(items[0], (str, bytes)):
-            name = items[0].decode("utf-8", "replace") if isinstance(items[0], bytes) else items[0]
-            rules[1] = self._names.rule_for(name)
-        redacted = [
-            self._walk(item, r, surface, limit, depth + 1)
-            for item, r in zip(items, rules, strict=True)
-        ]
-        return redacted if isinstance(values, list) else tuple(redacted)
+    def _walk(self, surface: str, limit: int | None) -> Walk:
+        return Walk(self.strict_text, self._names, self._count_one, surface, limit)
 
     def _remember(self, text: str) -> None:
         if len(text) <= _MEMO_TEXT:
             if len(self._clean) >= _MEMO_SIZE:
                 self._clean.clear()
             self._clean.add(text)
+
+    def _count_one(self, surface: str, rule: Rule) -> None:
+        self._count(surface, (rule,))
 
     def _count(self, surface: str, rules: Iterable[Rule], *, truncated: bool = False) -> None:
         with self._lock:

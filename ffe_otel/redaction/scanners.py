@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
 from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import CHECKS, MARKER
+from ffe_otel.redaction.values import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.catalogue import Rule
 
 DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
-_WIDEST_SHAPE: Final = 1200
 _SHORTEST_VARIANT: Final = 8
 
 
@@ -50,7 +49,7 @@ class ShapeDetector:
             for position in positions(low, anchor):
                 if position < done:
                     continue
-                match = self._match(text, position, len(anchor))
+                match = self._match(text, position)
                 if match is None:
                     continue
                 start, end = match
@@ -59,18 +58,13 @@ class ShapeDetector:
                 if self._check(text[start:end]):
                     yield Span(start, end, self._rule)
 
-    def _match(self, text: str, position: int, width: int) -> tuple[int, int] | None:
-        lead = self._rule.lead
-        if lead:
-            match = self._pattern.search(
-                text, max(0, position - lead), position + width + _WIDEST_SHAPE
-            )
-        else:
-            match = self._pattern.match(text, position)
+    def _match(self, text: str, position: int) -> tuple[int, int] | None:
+        """The match that covers the anchor at ``position``, stretched over the tail."""
+        starts = range(max(0, position - self._rule.lead), position + 1)
+        match = next(filter(None, (self._pattern.match(text, start) for start in starts)), None)
         if match is None:
             return None
-        group = "secret" if "secret" in self._pattern.groupindex else 0
-        start, end = match.span(group)
+        start, end = match.span("secret" if "secret" in self._pattern.groupindex else 0)
         if self._tail and (tail := self._tail.match(text, end)):
             end = tail.end()
         return start, end
@@ -83,7 +77,7 @@ _SLASHED: Final = re.compile(r"[^\s\"'<>`\\@]{1,256}@")
 class UserinfoDetector:
     """Finds passwords, and user names that are tokens, in URLs."""
 
-    anchors = (b"://",)
+    anchors: tuple[bytes, ...] = (b"://",)
     digit_anchors: tuple[bytes, ...] = ()
 
     def __init__(self, rule: Rule) -> None:
@@ -100,9 +94,9 @@ class UserinfoDetector:
             if end < 0:
                 continue
             user, colon, password = text[start:end].partition(":")
-            if colon and password and not MARKER.fullmatch(password):
+            if colon and password:
                 yield Span(end - len(password), end, self._rule)
-            elif not colon and len(user) >= 16 and not MARKER.fullmatch(user):
+            elif not colon and len(user) >= 16:
                 yield Span(start, end, self._rule)
 
     @staticmethod
@@ -131,7 +125,7 @@ _PEM_BODY: Final = re.compile(r"[A-Za-z0-9+/=\s\\:,\-]+")
 class PemDetector:
     """Finds private keys in PEM form with a scanner that never goes back."""
 
-    anchors = (_PEM_BEGIN,)
+    anchors: tuple[bytes, ...] = (_PEM_BEGIN,)
     digit_anchors: tuple[bytes, ...] = ()
 
     def __init__(self, rule: Rule) -> None:

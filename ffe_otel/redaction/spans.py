@@ -8,7 +8,7 @@ sight.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ffe_otel.redaction.values import MARKER
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ffe_otel.redaction.catalogue import Rule
+
+
+_MARKER_START: Final = "[redacted:"
 
 
 class Span(NamedTuple):
@@ -55,15 +58,27 @@ def positions(low: bytes, anchor: bytes) -> Iterator[int]:
         position = low.find(anchor, position + 1)
 
 
+def hide_markers(text: str) -> str:
+    """Put as many NUL characters in place of each marker.
+
+    A detector must see that something stands there, but nothing to take out again.
+    """
+    return MARKER.sub(lambda m: "\0" * len(m[0]), text) if _MARKER_START in text else text
+
+
 def merge(spans: Iterable[Span], text: str) -> list[Span]:
-    """Sort spans, join those that overlap, and drop those inside of a marker.
+    """Sort spans, join those that overlap, and drop those that hide only markers.
 
     Of overlapping spans the one that begins first gives its rule, of those that begin
     together the longest.
+
+    Args:
+        spans: what the detectors found.
+        text: the text they saw, see :func:`hide_markers`.
     """
     merged: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
-        if span.start >= span.end or MARKER.fullmatch(text, span.start, span.end):
+        if not text[span.start : span.end].strip("\0 "):
             continue
         if merged and span.start < merged[-1].end:
             if span.end > merged[-1].end:

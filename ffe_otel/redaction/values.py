@@ -24,13 +24,13 @@ _EMPTY: Final = frozenset(
 )
 # Words that stand behind a name and a colon in prose and in source lines of a traceback.
 _PROSE: Final = frozenset(
-    {"not", "is", "was", "has", "must", "missing", "required", "invalid", "valid", "expired", "wrong",
-     "incorrect", "empty", "unset", "set", "found", "unknown", "configured", "loaded", "ok", "yes",
-     "no", "and", "or", "from", "for", "to", "in", "on", "the", "a", "an", "rejected", "accepted",
-     "changed", "updated", "failed", "disabled", "enabled", "default", "redacted", "hidden",
-     "masked", "present", "absent", "optional", "str", "int", "bytes", "bool", "float", "dict",
-     "list", "any", "object", "optional[str]", "secretstr", "string"}
-)  # fmt: skip
+    """
+    not is was has must missing required invalid valid expired wrong incorrect empty unset set
+    found unknown configured loaded ok yes no and or from for to in on the a an rejected accepted
+    changed updated failed disabled enabled default redacted hidden masked present absent optional
+    str int bytes bool float dict list any object optional[str] secretstr string
+    """.split()
+)
 _MASK: Final = re.compile(r"[*•.xX#_\-]{2,64}")
 _PLACEHOLDER: Final = re.compile(
     r"\$\{?[A-Za-z_][A-Za-z0-9_]{0,63}\}?|%(?:\([a-z_]{1,40}\))?[srd]|\{[a-z_.!:]{0,40}\}"
@@ -40,7 +40,7 @@ _WORD_BREAK: Final = re.compile(r"[-_.]")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,20}(?:\.[0-9]{1,20})?%?")
 _TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{1,5}(?:[/_\-.:][A-Z0-9]{2,6})?")
 # `self.token`, `get_token()`: source code, not a value.
-_CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:[._][A-Za-z0-9_]{1,63}){0,8}")
+_CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_]{1,63}){0,8}")
 _NAME: Final = re.compile(r"[A-Za-z]{1,20}(?:[_-][A-Za-z]{1,20}){1,8}")
 
 
@@ -55,6 +55,8 @@ def is_secret(value: str, rule: Rule, *, bare: bool) -> bool:
     """
     if value.lower() in _EMPTY or MARKER.fullmatch(value):
         return False
+    if len(value) < 4 and not any(map(str.isalnum, value)):
+        return False
     if _MASK.fullmatch(value) or _PLACEHOLDER.fullmatch(value):
         return False
     if _NUMBER.fullmatch(value):
@@ -64,22 +66,24 @@ def is_secret(value: str, rule: Rule, *, bare: bool) -> bool:
     return rule.values == "any" or is_opaque(value)
 
 
-def is_code(value: str, following: str, name: str, is_name: Callable[[str], object]) -> bool:
+def is_code(value: str, following: str, name: str, rule_for: Callable[[str], object]) -> bool:
     """Tell source code (``self.api_key``, ``load_token(``) from a bare value.
 
     Args:
         value: the bare value.
         following: the character behind it.
         name: the name in front of it.
-        is_name: says whether a text is itself a secret's name.
+        rule_for: gives the rule of a text that is itself a secret's name, or None.
     """
-    if value == name:
-        return True
-    if _CODE.fullmatch(value) is None:
+    match = _CODE.match(value)
+    if match is None:
         return False
-    if following and following in "([":
-        return "_" in value or "." in value
-    return "." in value and bool(is_name(value))
+    head, behind = match[0], (value[match.end() :] + following)[:1]
+    if behind and behind in "([":
+        return head == name or "_" in head or "." in head or head.lower() in _PROSE
+    if match.end() < len(value):
+        return False
+    return name.endswith(value) or ("." in value and rule_for(value) is not None)
 
 
 def is_name_list(value: str, is_name: Callable[[str], object]) -> bool:
@@ -89,7 +93,7 @@ def is_name_list(value: str, is_name: Callable[[str], object]) -> bool:
 
 def is_opaque(value: str) -> bool:
     """Say whether a value looks like a credential and not like a word, number or ticker."""
-    if len(value) < 6 or any(map(str.isspace, value)):
+    if len(value) < 6 or "\0" in value or any(map(str.isspace, value)):
         return False
     if _TICKER.fullmatch(value) or _NUMBER.fullmatch(value):
         return False

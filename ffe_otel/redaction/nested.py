@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redaction of values that hold other values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ffe_otel.redaction.values import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ffe_otel.redaction.catalogue import Rule
+    from ffe_otel.redaction.names import NameIndex
+
+_DEEPEST: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One walk through a value: what a redactor lends it, and where the value was found.
+
+    ``rule`` in the methods is that of the name the value stands under, or None; values
+    nested in it inherit it.
+    """
+
+    text: Callable[[str, str, int | None], str]
+    names: NameIndex
+    count: Callable[[str, Rule], None]
+    surface: str
+    limit: int | None
+
+    def value(self, value: object, rule: Rule | None, depth: int) -> Any:
+        """Redact any value.
+
+        Raises:
+            ValueError: it is nested too deeply, perhaps in itself.
+        """
+        if isinstance(value, str):
+            return self._string(str(value), rule)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
+            return self._hidden(rule) if rule is not None and rule.numbers else value
+        if depth >= _DEEPEST:
+            raise ValueError("nested too deeply")
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(bytes(value), rule)
+        return self._container(value, rule, depth)
+
+    def mapping(
+        self, mapping: Mapping[Any, object], rule: Rule | None, depth: int
+    ) -> dict[str, Any]:
+        """Redact keys and values of a mapping."""
+        redacted: dict[str, Any] = {}
+        pair = self._pair_rule(mapping)
+        for key, value in mapping.items():
+            name = key if isinstance(key, str) else str(key)
+            own = self.names.rule_for(name) or (pair if name == "value" else None) or rule
+            safe = self.text(name, self.surface, self.limit)
+            while safe in redacted:
+                safe += "'"
+            redacted[safe] = self.value(value, own, depth + 1)
+        return redacted
+
+    def _container(self, value: object, rule: Rule | None, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return self.mapping(value, rule, depth)
+        if isinstance(value, (Sequence, set, frozenset)):
+            items = self._items(value, rule, depth)
+            return items if isinstance(value, list) else tuple(items)
+        return self.value(str(value), rule, depth + 1)
+
+    def _string(self, value: str, rule: Rule | None) -> str:
+        if rule is not None and is_secret(value, rule, bare=False):
+            return self._hidden(rule)
+        return self.text(value, self.surface, self.limit)
+
+    def _hidden(self, rule: Rule) -> str:
+        self.count(self.surface, rule)
+        return rule.marker
+
+    def _bytes(self, value: bytes, rule: Rule | None) -> bytes:
+        text = value.decode("utf-8", "surrogateescape")
+        redacted = self._string(text, rule)
+        return value if redacted == text else redacted.encode("utf-8", "surrogateescape")
+
+    def _pair_rule(self, mapping: Mapping[Any, object]) -> Rule | None:
+        """The rule for ``value`` in ``{"name": "Authorization", "value": ...}``."""
+        if "value" not in mapping:
+            return None
+        name = mapping.get("name", mapping.get("key"))
+        return self.names.rule_for(name) if isinstance(name, str) else None
+
+    def _items(self, values: Iterable[object], rule: Rule | None, depth: int) -> list[Any]:
+        items = list(values)
+        rules = [rule] * len(items)
+        # Headers come as ("X-Api-Key", "...") as well.
+        if rule is None and len(items) == 2 and isinstance(items[0], (str, bytes)):
+            name = items[0].decode("utf-8", "replace") if isinstance(items[0], bytes) else items[0]
+            rules[1] = self.names.rule_for(name)
+        return [self.value(i, r, depth + 1) for i, r in zip(items, rules, strict=True)]

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every text: one result from every gate, idempotence, linear time."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ffe_otel.redaction import Redactor, load_catalogue
+
+CATALOGUE = load_catalogue()
+LITERALS = ("hunter2hunter2", "s3cr3t value", "pässwörter-9")
+REDACTORS = {gate: Redactor(CATALOGUE, LITERALS, gate=gate) for gate in ("python", "re2", "none")}
+
+# Pieces that detectors react to, to be strung together with arbitrary text.
+PIECES = st.sampled_from(
+    [
+        *(e.replace("«", "").replace("»", "") for r in CATALOGUE.rules for e in r.match),
+        *(e for r in CATALOGUE.rules for e in r.no_match),
+        *LITERALS,
+        *(f"[redacted:{r.id}]" for r in CATALOGUE.rules),
+        "token=", "password: ", "'", '"', '\\"', "://", "@", ":", "?", "&key=", "=", ",", "(", "[",
+        "-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----", "%3D", "%26", "--token ",
+        "Bearer ", "Basic ", "eyJ", "sk-", "\n", "é", "İ", "\ud800", "<password>", "api ", "key ",
+        "101-004-1234567-001", "[redacted:", "]",
+    ]
+)  # fmt: skip
+TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=12)), max_size=8).map("".join)
+MANY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@MANY
+@given(TEXTS)
+def test_every_gate_gives_the_same_result(text):
+    results = {gate: r.strict_text(text, "body") for gate, r in REDACTORS.items()}
+    assert results["python"] == results["none"]
+    assert results["re2"] == results["none"]
+
+
+@MANY
+@given(TEXTS)
+def test_redacting_twice_changes_nothing(text):
+    redactor = REDACTORS["python"]
+    once = redactor.strict_text(text, "body")
+    assert redactor.strict_text(once, "body") == once
+
+
+@MANY
+@given(TEXTS, st.integers(min_value=0, max_value=400))
+def test_cut_text_keeps_its_limit_and_no_literal(text, limit):
+    cut = REDACTORS["python"].strict_text(text, "body", limit)
+    assert len(cut) <= limit
+    assert not any(literal in cut for literal in LITERALS)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "token=", "token: ", 'token="', "password='", "://", "a://b:", "://:x/", "eyJaaaaaaaa",
+        "eyJaaaaaaaaaa.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "sk-", "bearer ",
+        "bearer aaaaaaaa", "1:AA", "12345678:AA", "?key=", "&key=&", "apikey=apikey", "cookie: ",
+        '("token",', "--token ", '\\"token\\":', "token%3D", "[redacted:", "token=('", "secret=,a",
+    ],
+)  # fmt: skip
+def test_hostile_text_is_done_in_linear_time(unit):
+    """Quadratic time would be many minutes for these; the timeout is the assertion."""
+    text = unit * (300_000 // len(unit))
+    assert REDACTORS["python"].strict_text(text, "body", 300_000)

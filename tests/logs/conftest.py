@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from logs_bench import Bench, Losses, redact
@@ -15,6 +13,10 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from ffe_otel.capture.logs import LogCapture
 from ffe_otel.capture.logs.capture import outputs_of
 from ffe_otel.config.model import Config, LogFile, Logging, LogOutputs, Rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)

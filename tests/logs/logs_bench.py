@@ -8,13 +8,15 @@ import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-from ffe_otel.capture.logs import LogCapture
+    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
+
+    from ffe_otel.capture.logs import LogCapture
 
 SECRET = "sk-planted-0123456789abcdef"
 
@@ -67,7 +69,7 @@ class Bench:
 def all_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON lines of a log file and all its rolled files, oldest first."""
     rolled = sorted(
-        path.parent.glob(f"{path.name}.[0-9]*"),
+        (each for each in path.parent.glob(f"{path.name}.[0-9]*") if each.suffix != ".part"),
         key=lambda each: -int(each.name.removeprefix(f"{path.name}.").split(".")[0]),
     )
     lines = []
@@ -83,3 +85,8 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
+
+
+def fail(text: str = "x") -> None:
+    """Raise a ValueError."""
+    raise ValueError(text)

@@ -9,6 +9,7 @@ import pickle
 import weakref
 
 import pytest
+from logs_bench import fail
 
 
 def inner() -> None:
@@ -172,7 +173,7 @@ def test_a_waiting_record_keeps_nothing_of_the_engine_alive(start, logger):
     with bench.capture._worker._delivering:  # the worker cannot get at it
         try:
             hold = big
-            raise ValueError("x")
+            fail()
         except ValueError:
             logger.exception("with %s", "args", extra={"big": hold})
         del big, hold

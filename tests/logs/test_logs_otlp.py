@@ -7,6 +7,7 @@ import logging
 import threading
 
 import pytest
+from logs_bench import fail
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk.trace import TracerProvider
@@ -120,7 +121,7 @@ def test_whatever_is_logged_can_be_encoded(start, logger):
     extra = {"big": 2**70, "lone": "\udcff", "nested": {"x": [2**64, None, b"\xff"]}, "": 1}
     logger.info("lone \udcff", extra=extra)
     try:
-        raise ValueError("\udcff")
+        fail("\udcff")
     except ValueError:
         logger.exception("x")
     bench.capture.flush()

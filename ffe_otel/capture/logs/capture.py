@@ -113,14 +113,15 @@ class LogCapture:
         self._closed = True
         done = self._worker.close(self._shutdown_seconds if timeout is None else timeout)
         self._delivery.end_otlp()
+        if done:  # otherwise the worker is still at it
+            self._delivery.close()
         return done
 
     def __call__(self) -> None:
         """Stop capturing, write what was captured and give everything back."""
         self._tap.remove()
         atexit.unregister(self.close)
-        if self.close():
-            self._delivery.close()
+        self.close()
 
     def after_fork(self) -> None:
         """Start clean in a forked child."""

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue and its thread: bounded, patient, and honest about what was lost."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import pytest
+from logs_bench import wait_until
+
+from ffe_otel.capture.logs.worker import Worker
+
+
+class Sink:
+    """Collects batches; can be made to wait."""
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+        self.dropped = 0
+        self.open = threading.Event()
+        self.open.set()
+        self.threads: set[str] = set()
+        self.pieces = 0
+
+    def deliver(self, batch):
+        self.threads.add(threading.current_thread().name)
+        assert self.open.wait(20)
+        self.items.extend(batch)
+
+    def drop(self, count):
+        self.dropped += count
+
+    def step(self):
+        self.pieces = max(0, self.pieces - 1)
+        return self.pieces > 0
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+@pytest.fixture
+def make(sink):
+    made = []
+
+    def begin(capacity=1000, *, threaded=True):
+        worker = Worker(
+            sink.deliver, capacity=capacity, dropped=sink.drop, threaded=threaded, step=sink.step
+        )
+        made.append(worker)
+        return worker
+
+    yield begin
+    sink.open.set()
+    for worker in made:
+        assert worker.close(10)
+
+
+def test_items_arrive_in_order_on_a_thread_of_our_own(make, sink):
+    worker = make()
+    for number in range(900):
+        worker.put(number)
+    assert worker.flush(10)
+    assert sink.items == list(range(900))
+    assert sink.threads == {"ffe-otel-logs"}
+
+
+def test_items_arrive_without_being_asked_for(make, sink):
+    worker = make()
+    worker.put(1)
+    wait_until(lambda: sink.items == [1])
+
+
+def test_a_full_queue_drops_the_newest_and_counts_exactly(make, sink):
+    worker = make(capacity=100)
+    worker.put(0)
+    assert worker.flush(10)
+    sink.open.clear()
+    worker.put(1)
+    wait_until(lambda: worker.waiting == 0)
+    for number in range(2, 152):
+        worker.put(number)
+    assert worker.waiting == 100
+    sink.open.set()
+    assert worker.flush(10)
+    assert sink.items == list(range(102))
+    assert sink.dropped == 50
+    worker.put(500)
+    assert worker.flush(10)
+    assert sink.dropped == 50
+
+
+def test_drops_of_many_threads_add_up(make, sink):
+    worker = make(capacity=1)
+    sink.open.clear()
+
+    def work():
+        for number in range(1000):
+            worker.put(number)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sink.open.set()
+    assert worker.flush(10)
+    assert worker.flush(10)
+    assert len(sink.items) + sink.dropped == 4000
+
+
+def test_flush_gives_up_at_its_deadline(make, sink):
+    worker = make()
+    sink.open.clear()
+    worker.put(1)
+    assert worker.flush(0.05) is False
+    sink.open.set()
+    assert worker.flush(10)
+    assert sink.items == [1]
+
+
+def test_flush_without_anything_is_done(make):
+    worker = make()
+    assert worker.flush(0)
+    worker.start()
+    assert worker.flush(10)
+
+
+def test_after_closing_items_are_delivered_by_their_bringer(make, sink):
+    worker = make()
+    worker.put(1)
+    assert worker.close(10)
+    sink.threads.clear()
+    worker.put(2)
+    assert sink.items == [1, 2]
+    assert sink.threads == {"MainThread"}
+    assert worker.flush(0)
+
+
+def test_closing_gives_up_at_its_deadline_and_blocks_nobody_later(make, sink):
+    worker = make()
+    sink.open.clear()
+    worker.put(1)
+    wait_until(lambda: worker.waiting == 0)
+    worker.put(2)
+    assert worker.close(0.05) is False
+    worker.put(3)  # the stuck worker still holds the outputs
+    assert sink.items == []
+    sink.open.set()
+    wait_until(lambda: sink.items == [1, 2, 3])
+
+
+def test_without_a_thread_everything_happens_at_once(make, sink):
+    worker = make(threaded=False)
+    sink.pieces = 5
+    worker.put(1)
+    assert sink.items == [1]
+    assert sink.threads == {"MainThread"}
+    assert sink.pieces == 0
+
+
+def test_what_a_busy_neighbour_brings_is_not_left_behind(make, sink):
+    worker = make(threaded=False)
+    inside = threading.Event()
+    original = sink.deliver
+
+    def deliver(batch):
+        inside.set()
+        original(batch)
+
+    worker._deliver = deliver
+    sink.open.clear()
+    thread = threading.Thread(target=worker.put, args=(1,))
+    thread.start()
+    assert inside.wait(10)
+    worker.put(2)  # finds the outputs taken and leaves it to the other thread
+    sink.open.set()
+    thread.join()
+    assert sink.items == [1, 2]
+
+
+def test_where_no_thread_can_be_started(make, sink, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    worker = make()
+    worker.put(1)
+    worker.put(2)
+    assert sink.items == [1, 2]
+
+
+def test_work_in_pieces_goes_on_between_batches(make, sink):
+    worker = make()
+    sink.pieces = 50
+    worker.put(1)
+    wait_until(lambda: sink.pieces == 0)
+    assert sink.items == [1]
+
+
+def test_a_forked_child_leaves_what_is_queued_to_its_parent(make, sink):
+    worker = make()
+    sink.open.clear()
+    worker.put(1)
+    wait_until(lambda: worker.waiting == 0)
+    worker.put(2)
+    before = threading.active_count()
+    worker.after_fork()
+    assert worker.waiting == 0
+    assert threading.active_count() == before
+    sink.open.set()
+
+
+def test_a_signal_handler_may_flush(make, sink):
+    # What flush waits on is its own, so code that was interrupted cannot hold it.
+    worker = make()
+    worker.start()
+    requests = worker._requests
+    assert isinstance(requests, queue.SimpleQueue)
+    for number in range(50):
+        worker.put(number)
+        assert worker.flush(10)
+    assert sink.items == list(range(50))

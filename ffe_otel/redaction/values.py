@@ -24,13 +24,13 @@ _EMPTY: Final = frozenset(
 )
 # Words that stand behind a name and a colon in prose and in source lines of a traceback.
 _PROSE: Final = frozenset(
-    """
-    not is was has must missing required invalid valid expired wrong incorrect empty unset set
-    found unknown configured loaded ok yes no and or from for to in on the a an rejected accepted
-    changed updated failed disabled enabled default redacted hidden masked present absent optional
-    str int bytes bool float dict list any object optional[str] secretstr string
-    """.split()
-)
+    {"not", "is", "was", "has", "must", "missing", "required", "invalid", "valid", "expired",
+     "wrong", "incorrect", "empty", "unset", "set", "found", "unknown", "configured", "loaded",
+     "ok", "yes", "no", "and", "or", "from", "for", "to", "in", "on", "the", "a", "an", "rejected",
+     "accepted", "changed", "updated", "failed", "disabled", "enabled", "default", "redacted",
+     "hidden", "masked", "present", "absent", "optional", "str", "int", "bytes", "bool", "float",
+     "dict", "list", "any", "object", "optional[str]", "secretstr", "string"}
+)  # fmt: skip
 _MASK: Final = re.compile(r"[*•.xX#_\-]{2,64}")
 _PLACEHOLDER: Final = re.compile(
     r"\$\{?[A-Za-z_][A-Za-z0-9_]{0,63}\}?|%(?:\([a-z_]{1,40}\))?[srd]|\{[a-z_.!:]{0,40}\}"

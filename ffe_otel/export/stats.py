@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telemetry about the telemetry: what was exported, what was lost and why, what waits."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Signal(StrEnum):
+    """The signals, named as in OTLP's paths."""
+
+    TRACES = "traces"
+    METRICS = "metrics"
+    LOGS = "logs"
+
+
+class Reason(StrEnum):
+    """Why records were lost."""
+
+    EXPORT_FAILED = "export_failed"
+    QUEUE_FULL = "queue_full"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSnapshot:
+    """Counts since the start; ``queued`` is the number of records waiting now."""
+
+    exported: Mapping[str, int]
+    dropped: Mapping[tuple[str, str], int]
+    queued: Mapping[str, int]
+
+
+class ExportStats:
+    """Counts records by signal, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._exported: Counter[str] = Counter()
+        self._dropped: Counter[tuple[str, str]] = Counter()
+        self._queues: dict[object, tuple[str, Callable[[], int]]] = {}
+
+    def exported(self, signal: str, count: int) -> None:
+        """Count records that an exporter took."""
+        with self._lock:
+            self._exported[str(signal)] += count
+
+    def dropped(self, signal: str, reason: str, count: int = 1) -> None:
+        """Count records that are lost."""
+        with self._lock:
+            self._dropped[str(signal), str(reason)] += count
+
+    def watch_queue(self, signal: str, size: Callable[[], int]) -> Callable[[], None]:
+        """Ask ``size`` for the length of a queue at each snapshot.
+
+        Queues of one signal are added up.
+
+        Returns:
+            Stops asking.
+        """
+        key = object()
+        with self._lock:
+            self._queues[key] = (str(signal), size)
+
+        def unwatch() -> None:
+            with self._lock:
+                self._queues.pop(key, None)
+
+        return unwatch
+
+    def snapshot(self) -> StatsSnapshot:
+        """The counts so far and the queues as they are now."""
+        with self._lock:
+            queues = list(self._queues.values())
+            exported, dropped = dict(self._exported), dict(self._dropped)
+        queued: Counter[str] = Counter()
+        for signal, size in queues:
+            queued[signal] += size()
+        return StatsSnapshot(exported, dropped, dict(queued))

@@ -12,6 +12,8 @@ function significant(value) {
 /** Nanoseconds (number) to three significant digits with the fitting unit. */
 export function duration(ns) {
   if (ns === null || ns === undefined || Number.isNaN(ns)) return DASH;
+  if (ns === 0) return "0";
+  if (ns < 0) return `${MINUS}${duration(-ns)}`;
   if (ns < 1e3) return `${Math.round(ns)} ns`;
   if (ns < 999.5e3) return `${significant(ns / 1e3)} µs`;
   if (ns < 999.5e6) return `${significant(ns / 1e6)} ms`;

@@ -22,14 +22,13 @@ export class Card {
     });
   }
 
-  async load(seconds, signal) {
+  async load(seconds, known, signal) {
     try {
-      this.#series = await loadChart(this.chart, seconds, signal);
+      this.#series = await loadChart(this.chart, seconds, known, signal);
       this.#state = this.#series.some((one) => one.points.some(([, value]) => value !== null)) ? "" : "empty";
     } catch (error) {
       if (error.name === "AbortError") return;
-      // An instrument nobody has used yet is unknown to the store: that is no failure.
-      this.#state = error.status === 404 ? "empty" : "failed";
+      this.#state = "failed";
       this.#series = [];
     }
     if (this.#state) this.#series = [];

@@ -100,7 +100,7 @@ export class Chart {
     };
     const { unit } = this.chart;
     return {
-      width: this.host.clientWidth, height: HEIGHT, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: this.host.clientWidth, height: HEIGHT, legend: { show: false }, padding: [8, 18, 0, 0],
       cursor: {
         sync: { key: SYNC, scales: ["x", null] }, drag: { x: false, y: false },
         points: { size: 6 }, y: false,

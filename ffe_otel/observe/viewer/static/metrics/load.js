@@ -2,19 +2,25 @@
 /** Asks the API for what a chart shows and names its lines. */
 
 import { get } from "../core/api.js";
+import { PHASES } from "../core/names.js";
 import { stepOf } from "./board.js";
 
 const MOST = 8;
 
-/** Series `[{label, points}]` of a chart over the last `seconds`, biggest first when many. */
-export async function loadChart(chart, seconds, signal) {
-  const answers = await Promise.all(chart.queries.map(async (query) => {
+/**
+ * Series `[{label, points}]` of a chart over the last `seconds`, the biggest when many.
+ * `known` holds the metrics that have arrived; asking for another would be an error.
+ */
+export async function loadChart(chart, seconds, known, signal) {
+  const queries = chart.queries.filter((query) => known.has(query.name));
+  const answers = await Promise.all(queries.map(async (query) => {
     const answer = await get("metrics/series", {
       name: query.name, range: seconds, step: stepOf(seconds), stat: query.stat, by: query.by,
     }, signal);
     return answer.series.map((series) => named(series, query)).filter((one) => one.points.length);
   }));
   const lines = answers.flat();
+  if (chart.colours === "phase") lines.sort((a, b) => rank(a) - rank(b));
   return lines.length > MOST ? lines.sort((a, b) => last(b) - last(a)).slice(0, MOST) : lines;
 }
 
@@ -27,6 +33,8 @@ function named({ labels, points }, query) {
     points: points.map(([at, value]) => [at, value === null ? null : value * scale]),
   };
 }
+
+const rank = ({ label }) => PHASES.indexOf(label.toLowerCase());
 
 function last({ points }) {
   for (let i = points.length - 1; i >= 0; i -= 1) if (points[i][1] !== null) return points[i][1];

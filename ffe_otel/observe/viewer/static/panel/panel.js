@@ -114,15 +114,15 @@ function logBody(log, trace, act) {
     <dl class="facts">
       ${fact("At", `+${duration(log.offset)}`)}
       ${fact("Clock", html`<span data-tip=${utc(log.unixNano)}>${clock(log.unixNano, 9)}</span>`)}
-      ${fact("Logger", html`<code>${log.logger}</code>`)}
+      ${fact("Logger", html`<code>${log.logger}</code>`, "broad")}
       ${log.span ? fact("Span", html`<button class="link" @click=${() => act.choose(log.span.id)}>${log.span.name}</button>`) : nothing}
     </dl>
     ${section("Exception", log.exception ? [exceptionTemplate(readException(log.exception))] : [])}
     ${attributesTemplate(log.attributes, act.query)}`;
 }
 
-export function fact(name, value) {
-  return html`<div><dt>${name}</dt><dd>${value ?? DASH}</dd></div>`;
+export function fact(name, value, kind = "") {
+  return html`<div class=${kind}><dt>${name}</dt><dd>${value ?? DASH}</dd></div>`;
 }
 
 function section(name, items) {

@@ -39,20 +39,29 @@ export function lasted(cycle) {
   return Math.max(0, Number(BigInt(Date.now()) * 1000000n - BigInt(cycle.start_unix_nano)));
 }
 
-/** The phases of a cycle as one bar whose width is `longest` ns. */
-export function phaseBar(cycle, longest) {
+/**
+ * The phases of a cycle as one bar whose width is `longest` ns. `current` names the phase
+ * the agent is in now: a phase still open has not arrived as a span.
+ */
+export function phaseBar(cycle, longest, current = null) {
   const total = lasted(cycle);
   const share = (ns) => `${Math.min((ns / longest) * 100, 100)}%`;
   const phases = cycle.phases.map((phase) => ({
     ...phase, offset: Number(phase.offset_ns),
     length: phase.duration_ns === null ? Math.max(total - Number(phase.offset_ns), 0) : Number(phase.duration_ns),
   }));
+  if (current) phases.push(openPhase(phases, current, total));
   return html`<div class="phases ${cycle.state === "running" ? "running" : ""}" data-tip=${tip(phases, total)}
       role="img" aria-label=${tip(phases, total).replaceAll("\n", ", ")}>
     <i class="whole" ${css({ width: share(total) })}></i>
     ${phases.map((phase) => html`<i class="part phase-${phase.name} ${phase.errors ? "failed" : ""}"
       ${css({ left: share(phase.offset), width: share(phase.length) })}></i>`)}
   </div>`;
+}
+
+function openPhase(phases, name, total) {
+  const offset = phases.reduce((end, phase) => Math.max(end, phase.offset + phase.length), 0);
+  return { name, offset, length: Math.max(total - offset, 0), errors: 0 };
 }
 
 function tip(phases, total) {

@@ -6,8 +6,8 @@ import { clock, count, duration, pnl, usd, utc } from "../core/format.js";
 import { href } from "../core/router.js";
 import { actionTemplate, lasted, outcomeTemplate, phaseBar, pnlClass } from "./cycle-parts.js";
 
-/** `longest` is the duration in ns that fills the bar's column. */
-export function cycleRow(cycle, longest, chosen) {
+/** `longest` is the duration in ns that fills the bar's column; `current` the phase it is in. */
+export function cycleRow(cycle, longest, chosen, current) {
   const start = clock(cycle.start_unix_nano, 3);
   const running = cycle.state === "running";
   return html`<div class="cycle ${running ? "running" : ""} ${chosen ? "chosen" : ""}" role="row" data-trace=${cycle.trace_id}>
@@ -15,7 +15,7 @@ export function cycleRow(cycle, longest, chosen) {
       aria-label=${`Cycle ${cycle.number ?? ""} of ${start}`}>${start.slice(0, 8)}<span class="soft">${start.slice(8)}</span></a></span>
     <span role="cell" class="number">${cycle.number ?? ""}</span>
     <span role="cell" class="assets">${assets(cycle.asset_pairs)}</span>
-    <span role="cell" class="bar">${phaseBar(cycle, longest)}</span>
+    <span role="cell" class="bar">${phaseBar(cycle, longest, current)}</span>
     <span role="cell" class="length">${duration(lasted(cycle))}</span>
     <span role="cell" class="decision">${actionTemplate(cycle)}</span>
     <span role="cell" class="result">${outcomeTemplate(cycle)}</span>

@@ -184,10 +184,18 @@ export class CyclesView {
       <div class="cycle-head" role="row">${COLUMNS.map(([name, title]) => html`<span role="columnheader" class=${name}>${title}</span>`)}</div>
       ${repeat(withDays(this.rows), (item) => item.key, (item) => (item.heading
         ? html`<div class="day" role="row"><span role="cell">${item.heading}</span></div>`
-        : cycleRow(item.row, this.full ? lasted(item.row) : slowest, item.key === this.chosen)))}
+        : cycleRow(item.row, this.full ? lasted(item.row) : slowest, item.key === this.chosen, this.#phase(item.row))))}
       <div class="more">${this.next ? html`<button class="button" ?disabled=${this.loading} @click=${() => this.#more()}>Older cycles</button>`
         : html`<span class="soft">${this.loading ? "Loading" : "The first cycle in the store"}</span>`}</div>
     </div>`;
+  }
+
+  /** The phase a running cycle is in, by what its agent last said. */
+  #phase(row) {
+    if (row.state !== "running") return null;
+    const agent = this.status.status?.agent;
+    const name = agent?.id === row.agent_id ? agent.state?.toLowerCase() : null;
+    return PHASES.includes(name) ? name : null;
   }
 
   #clear() {

@@ -187,12 +187,12 @@ export class LogsView {
         <h2>${log.event_name || "Log line"}</h2><span class="spring"></span>
         <button class="icon-button" aria-label="Close" @click=${() => this.#show(null)}>${icon("close")}</button></div>
       <div class="panel-body" tabindex="0">
-        <p class="log-body">${text(log.body)}</p>
+        <p class="log-body level-${level(log.severity_number, log.severity)}">${text(log.body)}</p>
         ${log.trace_id ? html`<p><a class="button" href=${traceOf(log)}>Open in its trace</a></p>` : nothing}
         <dl class="facts">
           ${fact("Clock", html`<span data-tip=${utc(log.unix_nano)}>${clock(log.unix_nano, 9)}</span>`)}
           ${fact("Age", age(Date.now() / 1000 - Number(BigInt(log.unix_nano) / 1000000n) / 1000))}
-          ${fact("Logger", html`<code>${log.logger}</code>`)}
+          ${fact("Logger", html`<code>${log.logger}</code>`, "broad")}
         </dl>
         ${exceptionTemplate(readException(log.exception))}
         ${attributesTemplate(log.attributes, this.filter.q)}

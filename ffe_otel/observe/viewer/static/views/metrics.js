@@ -61,25 +61,28 @@ export class MetricsView {
       this.cards.set(chart.id, new Card(this.host.querySelector(`[data-card="${chart.id}"]`), chart, this.uPlot));
     }
     this.#load();
-    try {
-      this.catalogue = (await get("metrics", {}, this.#abort.signal)).metrics;
-    } catch {
-      return;
-    }
-    this.#explore();
-    this.#render();
   }
 
   #choose(changes) {
     this.choice = { ...this.choice, ...changes };
     patch({ ...this.choice, range: this.choice.range === DEFAULT_RANGE ? null : this.choice.range });
-    this.#explore();
     this.#render();
     this.#load();
   }
 
-  #load() {
-    for (const card of this.cards.values()) card.load(this.seconds, this.#abort.signal);
+  async #load() {
+    try {
+      this.catalogue = (await get("metrics", {}, this.#abort.signal)).metrics;
+    } catch (error) {
+      if (error.name === "AbortError") return;
+    }
+    this.#explore();
+    this.#render();
+    for (const card of this.cards.values()) this.#loadCard(card);
+  }
+
+  #loadCard(card) {
+    return card.load(this.seconds, new Set(this.catalogue.map(({ name }) => name)), this.#abort.signal);
   }
 
   get #metric() {
@@ -99,7 +102,6 @@ export class MetricsView {
     if (!metric) return;
     const card = new Card(place, exploreChart(metric, this.#stat(metric), this.choice.by), this.uPlot);
     this.cards.set("explore", card);
-    card.load(this.seconds, this.#abort.signal);
   }
 
   #stat(metric) {

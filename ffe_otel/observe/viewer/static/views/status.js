@@ -50,11 +50,12 @@ export class StatusStrip {
   template(rows) {
     const { status } = this;
     const last = status?.last_cycle ?? null;
+    const decided = [last, ...rows].find((row) => row?.action) ?? null;
     const totals = status?.totals ?? totalsOf(rows);
     return html`<section class="strip" aria-label="Status">
       ${cell("Agent", agentTemplate(status?.agent), status?.agent?.id)}
       ${this.#lastCycle(rows, last)}
-      ${cell("Last decision", last ? actionTemplate(last) : DASH, last ? words(last.asset_pairs.join(", ")) : "")}
+      ${cell("Last decision", decided ? actionTemplate(decided) : DASH, decided ? decided.asset_pairs.join(", ") : "")}
       ${cell(totals.partial ? "P&L in view" : "P&L today", html`<span class=${pnlClass(totals.pnl_today_dollars)}>${pnl(totals.pnl_today_dollars)}</span>`,
         totals.partial ? "" : `${pnl(totals.pnl_total_dollars)} in all`)}
       ${cell(totals.partial ? "LLM cost in view" : "LLM cost today", usd(totals.llm_cost_today_usd),

@@ -57,7 +57,7 @@ function verdict(cycle, risk) {
 function orderText(order) {
   const size = order[A.filledSize];
   const price = order[A.fillPrice];
-  return html`${words(order[A.orderStatus] ?? "")}
+  return html`${words(order[A.orderStatus] ?? "").toLowerCase()}
     ${size === undefined || price === undefined ? nothing : html`${number(size)} @ ${usd(price)}`}
     <span class="soft">${order[A.platform] ?? ""} ${order[A.orderId] ?? ""}</span>`;
 }

@@ -52,7 +52,7 @@ function readSpan(raw, index) {
     critical: Boolean(raw.critical), criticalParts: [],
     attributes: raw.attributes ?? {}, links: raw.links ?? [],
     events: (raw.events ?? []).map((event) => ({ ...event, offset: Number(event.offset_ns) })),
-    parent: null, children: [], logs: [], phase: null, errorsBelow: 0,
+    parent: null, children: [], logs: [], phase: null, errorsBelow: 0, failedBelow: false,
   };
 }
 
@@ -92,7 +92,10 @@ function inherit(span) {
   span.phase = own ?? span.parent?.phase ?? null;
   const failures = (span.error ? 1 : 0) + span.logs.filter((log) => log.error).length;
   if (!failures) return;
-  for (let above = span.parent; above; above = above.parent) above.errorsBelow += failures;
+  for (let above = span.parent; above; above = above.parent) {
+    above.errorsBelow += failures;
+    above.failedBelow ||= span.error;
+  }
 }
 
 /** What of a critical span no critical child explains: the stretches worth shortening. */

@@ -28,7 +28,7 @@ function classes(row, view, ...more) {
 function spanRow(row, index, view) {
   const { span } = row;
   const about = (span.about ??= describe(span));
-  const origin = span.error && !span.children.some((child) => child.error);
+  const origin = span.error && !span.failedBelow;
   const state = [span.error ? "error" : "", origin ? "origin" : "", span.missing ? "missing" : "", span.running ? "running" : ""];
   return html`<div class=${classes(row, view, ...state, colourOf(span, view))} role="treeitem"
       id=${`row-${index}`} data-key=${row.key} aria-level=${row.depth + 1}
@@ -59,7 +59,7 @@ function bar(span, row, view) {
   const left = Math.max(from, -1);
   const width = Math.max(Math.min(to, 101) - left, SMALLEST_BAR);
   return html`
-    <div class="bar ${row.expandable ? "outer" : "leaf"}"
+    <div class="bar ${span.children.length ? "outer" : "leaf"}"
       ${css({ left: `${left}%`, width: `${width}%` })}></div>
     ${view.critical ? span.criticalParts.map((part) => critical(part, view.scale)) : nothing}
     ${span.events.map((event) => dot(span, event, view.scale))}
@@ -102,10 +102,15 @@ function logRow(row, index, view) {
   const { log } = row;
   const left = view.scale.position(log.offset);
   const seen = left >= 0 && left <= 100;
-  return html`<div class=${classes(row, view, `level-${log.level}`)} role="treeitem"
+  const room = {
+    "padding-left": `${row.depth * INDENT + 6}px`,
+    // Text may run on beside its tick where the time column is empty anyway.
+    "max-width": `calc(var(--name-width) + (100% - var(--name-width)) * ${seen ? Math.max(left / 100 - 0.14, 0) : 0.9})`,
+  };
+  return html`<div class=${classes(row, view, `level-${isEvent(log) ? "debug" : log.level}`)} role="treeitem"
       id=${`row-${index}`} data-key=${row.key} aria-level=${row.depth + 1}
       aria-selected=${row.key === view.selected} @click=${() => view.select(row)}>
-    <div class="name" ${css({ "padding-left": `${row.depth * INDENT + 6}px` })}>
+    <div class="name" ${css(room)}>
       ${guides(row.depth)}
       <i class="caret-space"></i>
       <span class="severity">${short(log)}</span>
@@ -118,10 +123,12 @@ function logRow(row, index, view) {
   </div>`;
 }
 
+const isEvent = (log) => Boolean(log.eventName) && !log.error;
+
 const LEVELS = { error: "ERR", warn: "WRN", info: "INF", debug: "DBG" };
 
 function short(log) {
-  if (log.eventName && !log.error) return "EVT";
+  if (isEvent(log)) return "EVT";
   return /crit|fatal/i.test(log.severity) ? "CRT" : LEVELS[log.level];
 }
 

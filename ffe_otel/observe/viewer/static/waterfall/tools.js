@@ -23,10 +23,10 @@ export function toolsTemplate(state, act) {
       <span class="tool-text">${state.depth >= state.deepest ? "All levels" : `Level ${state.depth}`}</span>
       <button class="tool" data-tip="Expand one level  ]" aria-label="Expand one level" @click=${() => act.level(1)}>+</button>
     </span>
-    <button class="tool" data-tip="Expand everything  x" @click=${() => act.expandAll()}>Expand all</button>
+    <button class="tool expand" data-tip="Expand everything  x" @click=${() => act.expandAll()}>Expand all</button>
     <span class="group" role="group" aria-label="Errors">
       <button class="tool ${state.errorsOnly ? "on" : ""}" aria-pressed=${state.errorsOnly} ?disabled=${!state.errors}
-        data-tip="Only errors and what leads to them  e" @click=${() => act.errorsOnly()}>
+        data-tip=${`${state.failed} spans and ${state.errors - state.failed} log lines; show only them and what leads there  e`} @click=${() => act.errorsOnly()}>
         ${state.errors ? html`<i class="error-dot"></i>` : nothing}${state.errors === 1 ? "1 error" : `${state.errors || "No"} errors`}</button>
       <button class="tool" ?disabled=${!state.errors} aria-label="Next error" data-tip="Next error  n" @click=${() => act.error(1)}>${icon("next")}</button>
       <button class="tool" ?disabled=${!state.errors} aria-label="Previous error" data-tip="Previous error  N" @click=${() => act.error(-1)}>${icon("previous")}</button>
@@ -34,7 +34,7 @@ export function toolsTemplate(state, act) {
     <button class="tool ${state.critical ? "on" : ""}" aria-pressed=${state.critical}
       data-tip="Underline what the duration depends on  c" @click=${() => act.critical()}><i class="critical-swatch"></i>Critical path</button>
     <span class="group" role="group" aria-label="Logs">
-      <span class="tool-text">Logs</span>
+      <span class="tool-text logs-label">Logs</span>
       ${MODES.map(([mode, name]) => html`<button class="tool ${state.logs === mode ? "on" : ""}"
         aria-pressed=${state.logs === mode} data-mode=${mode} data-tip="Change with  l" @click=${() => act.logs(mode)}>${name}</button>`)}
     </span>

@@ -33,7 +33,7 @@ export class Waterfall {
     this.logs = options.logs ?? "place";
     this.errorsOnly = Boolean(options.errorsOnly);
     this.critical = preferences.get("critical", true);
-    this.nameWidth = preferences.get("nameWidth", 460);
+    this.nameWidth = preferences.get("nameWidth", Math.min(460, Math.max(NARROWEST, innerWidth * 0.34)));
     this.scale = new Scale(1);
     this.draw = frame(() => this.#render());
     this.act = actions(this);
@@ -47,9 +47,11 @@ export class Waterfall {
     this.trace = trace;
     if (first) this.scale.reset(trace.total);
     else this.scale.grow(trace.total);
+    const all = first || this.depth >= this.deepest;
     this.deepest = levels(trace);
-    if (first) this.depth = this.deepest;
+    if (all) this.depth = this.deepest;
     this.errors = errorKeys(trace);
+    this.failed = this.errors.filter((key) => trace.byId.has(key)).length;
     this.hits = search(trace, this.query);
     this.rebuild();
   }
@@ -129,7 +131,7 @@ export class Waterfall {
   #render() {
     if (!this.trace) return;
     const { scale, trace } = this;
-    const ticks = scale.ticks(Math.max(3, Math.round((this.host.clientWidth - this.nameWidth) / 150)));
+    const ticks = scale.ticks(Math.max(3, Math.round((this.host.clientWidth - this.nameWidth) / 120)));
     this.byService = !trace.cycle;
     render(toolsTemplate(this.#toolState(), this.act), this.tools);
     render(html`
@@ -185,7 +187,7 @@ export class Waterfall {
     const order = this.hits ? this.rows.filter((row) => this.hits.has(row.key)).map((row) => row.key) : [];
     return {
       query: this.query, hits: this.hits, at: order.indexOf(this.selected) + 1, logs: this.logs,
-      depth: this.depth, deepest: this.deepest, errors: this.errors.length,
+      depth: this.depth, deepest: this.deepest, errors: this.errors.length, failed: this.failed,
       errorsOnly: this.errorsOnly, critical: this.critical, zoomed: this.scale.zoomed,
     };
   }

@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 _LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _STUCK_TIMEOUT = 3.0
+_STOP_PATIENCE = 5.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--fault", action="append", default=[], metavar="NAME", help="see below; may be repeated")
     add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="equal seed, equal decisions")
     add("--start", default=DEFAULT_START, metavar="DAY", help=f"first day ({DEFAULT_START})")
-    add("--state-dir", metavar="DIR", help="keeps positions from run to run (a new folder)")
+    add(
+        "--state-dir",
+        metavar="DIR",
+        help="keeps positions from run to run (default: nothing is kept)",
+    )
     add("--summary", action="store_true", help="print one JSON line on standard output at the end")
     add("--summary-json", metavar="FILE", help="write the same to a file")
     add("--log-level", default="INFO", metavar="LEVEL", help="of the log on standard error (INFO)")
@@ -75,7 +80,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         faults=faults,
         seed=arguments.seed,
         start=arguments.start,
-        state_dir=Path(folder) if folder else Path(tempfile.mkdtemp(prefix="ffe-demo-")),
+        state_dir=Path(folder) if folder else None,
         llm_latency=environment_number("FFE_DEMO_LLM_LATENCY", 0.03),
         data_latency=environment_number("FFE_DEMO_DATA_LATENCY", 0.005),
         phase_timeout=environment_number("FFE_DEMO_PHASE_TIMEOUT", patience),
@@ -100,16 +105,26 @@ def _set_up_logging(level: str) -> None:
 
 async def _run(session: Session) -> int:
     """Run a session; a signal stops the agent and becomes the exit code."""
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(session.run())
     received: list[int] = []
 
     def stop(number: int) -> None:
         received.append(number)
         session.agent.stop()
+        loop.call_later(_STOP_PATIENCE, running.cancel)
+        # A second signal does what it does to any process.
+        for name in _SIGNALS:
+            loop.remove_signal_handler(name)
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stop, number)
-    code = await session.run()
+    try:
+        code = await running
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        code = 0
     return 128 + received[0] if received else code
 
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_ASSETS = ("AAPL", "MSFT")
 DEFAULT_START = "2008-09-02"
@@ -25,7 +27,7 @@ class Options:
         assets: Symbols with recorded prices.
         faults: Names of the faults that are on.
         seed: What decisions and slippage depend on.
-        state_dir: Where positions and outcomes are kept.
+        state_dir: Where positions and outcomes are kept; None: nowhere beyond the run.
         start: The recorded day that the first cycle sees.
         llm_latency: Seconds that the built-in models take for a short answer.
         data_latency: Seconds that the built-in market data API takes.
@@ -39,7 +41,7 @@ class Options:
     assets: tuple[str, ...] = DEFAULT_ASSETS
     faults: frozenset[str] = frozenset()
     seed: int = DEFAULT_SEED
-    state_dir: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="ffe-demo-")))
+    state_dir: Path | None = None
     start: str = DEFAULT_START
     llm_latency: float = 0.03
     data_latency: float = 0.005

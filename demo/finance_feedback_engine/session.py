@@ -8,8 +8,10 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finance_feedback_engine.agent.config import TradingAgentConfig
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_API_KEY = "DEMOFAKEKEY01234"
 _OLLAMA = "http://127.0.0.1:11434"
 _LLM_FAULTS = {"slow_provider", "failing_provider", "llm_down", "bad_llm_json"}
-_STUCK_CYCLE = 2
+_FAULTY_CYCLE = 2
 _LOSING_TRADES = 8
 
 
@@ -50,8 +52,10 @@ class Session:
         self.options = options
         self.stats = RunStats()
         self.replay = Replay(options.assets, options.start)
-        options.state_dir.mkdir(parents=True, exist_ok=True)
-        self._replay_file = options.state_dir / "replay.json"
+        self._own_folder = tempfile.TemporaryDirectory(prefix="ffe-demo-")
+        self.state_dir = options.state_dir or Path(self._own_folder.name)
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self._replay_file = self.state_dir / "replay.json"
         self._kept: list[bytearray] = []
         self._servers: list[LoopbackServer] = []
         api_key = os.environ.get("ALPHA_VANTAGE_API_KEY") or DEFAULT_API_KEY
@@ -91,6 +95,7 @@ class Session:
         self._replay_file.write_text(json.dumps({"index": self.replay.index}), encoding="utf-8")
         for server in self._servers:
             server.close()
+        self._own_folder.cleanup()
 
     def summary(self) -> dict[str, Any]:
         """Return what the engine says it did."""
@@ -102,7 +107,7 @@ class Session:
             "seed": self.options.seed,
             "stop_reason": self.agent.stop_reason,
             "phase_timeouts": self.agent.phase_timeouts,
-            "state_dir": str(self.options.state_dir),
+            "state_dir": str(self.options.state_dir or ""),
         }
 
     def _serve(self, service: Any, name: str) -> str:
@@ -139,7 +144,7 @@ class Session:
             "market_data": {"base_url": market_url},
             "platforms": {
                 "paper": {
-                    "state_file": str(options.state_dir / "positions.json"),
+                    "state_file": str(self.state_dir / "positions.json"),
                     "seed": options.seed,
                     "initial_balance": {"FUTURES_USD": 10_000.0},
                 }
@@ -156,9 +161,9 @@ class Session:
                 "debate_providers": {"bull": bull, "bear": bear, "judge": judge},
             },
             "cli_arguments": self._cli_arguments(),
-            "error_tracking": {"crash_dump_dir": str(options.state_dir / "crash_dumps")},
+            "error_tracking": {"crash_dump_dir": str(self.state_dir / "crash_dumps")},
             "safety": {"initial_balance": 10_000.0},
-            "data_dir": str(options.state_dir),
+            "data_dir": str(self.state_dir),
             "stats": self.stats,
         }
 
@@ -181,24 +186,30 @@ class Session:
         )
 
     def _continue_replay(self) -> None:
-        if self._replay_file.exists():
-            self.replay.seek(int(json.loads(self._replay_file.read_text())["index"]))
+        if not self._replay_file.exists():
+            return
+        try:
+            index = int(json.loads(self._replay_file.read_text(encoding="utf-8"))["index"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{self._replay_file} does not say where the replay stands; delete it to begin anew"
+            ) from error
+        self.replay.seek(index)
 
     def _on_cycle(self, agent: TradingLoopAgent) -> None:
         if self.replay.advance():
             logger.info("The recorded prices end here: closing all positions and beginning anew")
             self.engine.trading_platform.paper.flatten()
-        if self.stats.value("cycles_begun") != _STUCK_CYCLE:
-            pass
-        elif "kill_switch" in self.options.faults:
+        second = self.stats.value("cycles_begun") == _FAULTY_CYCLE
+        if second and "kill_switch" in self.options.faults:
             logger.warning("Making up %d losing trades", _LOSING_TRADES)
             agent._performance_metrics["current_streak"] = -_LOSING_TRADES  # noqa: SLF001
         if "memory_leak" in self.options.faults:
             self._kept.append(bytearray(os.urandom(1) * int(self.options.leak_megabytes * 2**20)))
 
     async def _phase_gate(self, phase: str) -> None:
-        stuck = self.stats.value("cycles_begun") == _STUCK_CYCLE and phase == "REASONING"
-        if stuck and "stuck_phase" in self.options.faults:
+        second = self.stats.value("cycles_begun") == _FAULTY_CYCLE
+        if second and phase == "REASONING" and "stuck_phase" in self.options.faults:
             logger.warning("Reasoning hangs on purpose")
             await asyncio.Event().wait()
 

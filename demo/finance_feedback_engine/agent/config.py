@@ -26,7 +26,7 @@ class TradingAgentConfig:
     max_drawdown_percent: float = 0.06
     correlation_threshold: float = 0.75
     max_var_pct: float = 0.02
-    max_leverage: float = 0.8
+    max_leverage: float = 0.5
     max_position_pct: float = 30.0
     kill_switch_loss_pct: float = 25.0
     kill_switch_loss_streak: int = 8

@@ -120,13 +120,12 @@ def _options(request: Any) -> Options:
         assets=tuple(request.get("asset_pairs") or default.assets),
         faults=check(request.get("faults", ())),
         seed=int(request.get("seed", default.seed)),
-        state_dir=default.state_dir,
         phase_timeout=float(request.get("phase_timeout", default.phase_timeout)),
     )
 
 
 async def _body(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")

@@ -119,11 +119,11 @@ def _flat(score: float) -> str:
 def _held(view: View, score: float) -> str:
     side = view.position.upper()
     favour = score if side == "LONG" else -score
-    if view.pnl_pct <= -5 or view.pnl_pct >= 9 or favour < -0.7:
+    if view.pnl_pct <= -6 or view.pnl_pct >= 4 or favour < -1.2:
         return f"CLOSE_{side}"
-    if favour < -0.35:
+    if favour < -0.5 and view.pnl_pct > 1.5:
         return f"REDUCE_{side}"
-    if favour > 1.1:
+    if favour > 1.3 and view.pnl_pct > 0:
         return f"ADD_SMALL_{side}"
     return "HOLD"
 

@@ -30,6 +30,9 @@ class MockTradingPlatform(BaseTradingPlatform):
         credentials: ``state_file`` to keep positions in, ``seed`` of the slippage.
         initial_balance: ``FUTURES_USD`` to start with, in dollars.
         slippage_config: ``max_bps``: a fill is worse by up to this many hundredths of a percent.
+
+    Raises:
+        ValueError: The state file does not hold positions.
     """
 
     def __init__(
@@ -207,8 +210,14 @@ class MockTradingPlatform(BaseTradingPlatform):
             self._save()
 
     def _load(self) -> None:
-        if self._state_file and self._state_file.exists():
+        if not self._state_file or not self._state_file.exists():
+            return
+        try:
             self._ledger.restore(json.loads(self._state_file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{self._state_file} does not hold positions; delete it to start without any"
+            ) from error
 
     def _save(self) -> None:
         if self._state_file:

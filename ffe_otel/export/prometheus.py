@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics for Prometheus: our own page, and the engine's page as it was.
+
+Our instruments are on a registry and a page of their own. The engine's OpenTelemetry
+instruments land in our meter provider too; a second reader puts them on
+prometheus_client's default registry, from where the engine's own ``/metrics`` serves
+them, as if we were not there.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from socketserver import TCPServer, ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+
+from ffe_otel import semconv
+from ffe_otel.export.exemplars import Exemplars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from prometheus_client.metrics_core import Metric
+
+    from ffe_otel.config.model import Prometheus
+
+_log = logging.getLogger("ffe_otel.export")
+_PORTS_TRIED = 100
+
+
+def is_ours(scope_name: str) -> bool:
+    """Whether an instrumentation scope is one of this project's."""
+    return scope_name == semconv.SCOPE or scope_name.startswith(semconv.SCOPE + ".")
+
+
+def keep(data: MetricsData, wanted: Callable[[str, str], bool]) -> MetricsData:
+    """Leave out what ``wanted(scope name, metric name)`` does not want."""
+    resources = []
+    for resource in data.resource_metrics:
+        scopes = []
+        for scope in resource.scope_metrics:
+            metrics = [m for m in scope.metrics if wanted(scope.scope.name, m.name)]
+            if metrics:
+                scopes.append(type(scope)(scope.scope, metrics, scope.schema_url))
+        if scopes:
+            resources.append(ResourceMetrics(resource.resource, scopes, resource.schema_url))
+    return MetricsData(resources)
+
+
+class ScopeReader(PrometheusMetricReader):
+    """Puts the metrics of some scopes on a registry."""
+
+    def __init__(
+        self, registry: CollectorRegistry, wanted: Callable[[str], bool], exemplars: Exemplars
+    ) -> None:
+        super().__init__(
+            scope_info_enabled=False, registry=registry, disable_target_info=registry is REGISTRY
+        )
+        self._wanted = wanted
+        self._exemplars = exemplars
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> None:
+        kept = keep(metrics_data, lambda scope, _name: self._wanted(scope))
+        self._exemplars.remember(kept)
+        super()._receive_metrics(kept, timeout_millis, **kwargs)
+
+
+class _Page:
+    """The collector of the page's registry: the reader's families, with exemplars."""
+
+    def __init__(self, inner: CollectorRegistry, exemplars: Exemplars) -> None:
+        self._inner = inner
+        self._exemplars = exemplars
+
+    def collect(self) -> Iterator[Metric]:
+        """Collect as a Prometheus scrape does."""
+        for family in self._inner.collect():
+            yield self._exemplars.attach(family)
+
+
+class MetricsPage:
+    """Serves our metrics over HTTP on a thread of its own.
+
+    Attributes:
+        registry: what is served.
+    """
+
+    def __init__(self, config: Prometheus) -> None:
+        self._config = config
+        self._server: WSGIServer | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self.inner = CollectorRegistry()
+        self.exemplars = Exemplars()
+        self.registry = CollectorRegistry()
+        self.registry.register(_Page(self.inner, self.exemplars))
+
+    @property
+    def port(self) -> int | None:
+        """Port it listens on, ``None`` while it does not."""
+        return self._server.server_port if self._server is not None else None
+
+    @property
+    def address(self) -> str | None:
+        """URL of the page, ``None`` while it does not listen."""
+        port = self.port
+        if port is None:
+            return None
+        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        return f"http://{host}:{port}{self._config.path}"
+
+    def start(self) -> bool:
+        """Listen on the configured port, or the next free one.
+
+        Returns:
+            ``False`` when nothing could be bound, which is logged; it never raises.
+        """
+        return self._listen(self._config.port)
+
+    def give_way(self, port: int) -> None:
+        """Move to another port when the page is on ``port``, which the engine wants."""
+        if self.port != port:
+            return
+        self.close()
+        if self._listen(port + 1):
+            _log.info("the metrics page moved to %s: the engine uses port %d", self.address, port)
+
+    def close(self) -> None:
+        """Stop listening."""
+        with self._lock:
+            server, thread = self._server, self._thread
+            self._server = self._thread = None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+        if thread is not None:
+            thread.join(timeout=1)
+
+    def _listen(self, first: int) -> bool:
+        last = first + _PORTS_TRIED if first else 1
+        problem: OSError | None = None
+        for port in range(first, min(last, 65536)):
+            try:
+                server = make_server(
+                    self._config.host, port, self._app(), _Server, handler_class=_Quiet
+                )
+            except OSError as error:
+                problem = error
+                continue
+            with self._lock:
+                self._server = server
+                self._thread = threading.Thread(
+                    target=server.serve_forever, name="ffe-otel-metrics", daemon=True
+                )
+                self._thread.start()
+            if first and port != self._config.port:
+                _log.info("port %d is taken; the metrics page is %s", first, self.address)
+            return True
+        _log.warning(
+            "no metrics page: cannot listen on %s, ports %d to %d (%s); set "
+            "metrics.prometheus.port, or metrics.prometheus.enabled: false",
+            self._config.host,
+            first,
+            last - 1,
+            problem,
+        )
+        return False
+
+    def _app(self) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+        metrics: Any = make_wsgi_app(self.registry)
+        path = self._config.path
+
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            if environ.get("PATH_INFO") == path:
+                found: Iterable[bytes] = metrics(environ, start_response)
+                return found
+            start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"metrics are at {path}\n".encode()]
+
+        return app
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: Any, handler: Any) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        # Not WSGIServer's: it looks the host's name up, which can take seconds.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_args: Any) -> None:
+        """A scrape every few seconds is nobody's news."""
+
+
+def readers(page: MetricsPage | None) -> list[MetricReader]:
+    """Make the readers of this process' meter provider.
+
+    Args:
+        page: where our scopes go; ``None`` leaves that reader out.
+
+    Returns:
+        The page's reader, and one for all other scopes on the default registry.
+    """
+    engine = ScopeReader(REGISTRY, lambda scope: not is_ours(scope), Exemplars())
+    if page is None:
+        return [engine]
+    return [ScopeReader(page.inner, is_ours, page.exemplars), engine]

@@ -146,7 +146,8 @@ def _phase(name: str) -> Body:
 
 
 def _perception(call: Call) -> Generator[None, Any, None]:
-    with api.phase("perception"), carrying(_PERCEIVING, call.instance):
+    # The id, not the agent: a pool thread keeps the context it was started in for life.
+    with api.phase("perception"), carrying(_PERCEIVING, id(call.instance)):
         yield
 
 
@@ -177,7 +178,7 @@ def _stop(call: Call) -> Generator[None, Any, None]:
     yield
     if old != _IDLE:
         _moved(agent, old, _IDLE)  # written directly, without _transition_to
-    if otel_context.get_value(_PERCEIVING) is agent:
+    if otel_context.get_value(_PERCEIVING) == id(agent):
         _killed(agent)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ffe_otel.cli import backend
+from ffe_otel.cli.launch import prepared
 from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import note, stop
 from ffe_otel.cli.signals import watched
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ffe_otel.config import Config
 
-_AUTO = "opentelemetry.instrumentation.auto_instrumentation"
 _NO_COMMAND = (
     "there is no command to run; write it after two dashes, for example: "
     "ffe-otel run --serve -- python main.py --config live.yaml"
@@ -64,31 +63,6 @@ def command(
         stop(str(error), error.code, as_json=as_json)
     except backend.BackendError as error:
         stop(str(error), 1, as_json=as_json)
-
-
-def prepared(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """The environment in which a Python program instruments itself when it starts.
-
-    As ``opentelemetry-instrument`` does it: OpenTelemetry's folder with its ``sitecustomize``
-    comes first on ``PYTHONPATH``, then the working directory. Our distribution and configurator
-    are chosen unless the environment chooses others.
-
-    Args:
-        environ: what to start from.
-        directory: the working directory of the program.
-    """
-    spec = importlib.util.find_spec(_AUTO)
-    hook = next(iter(spec.submodule_search_locations or ())) if spec else ""
-    paths = environ["PYTHONPATH"].split(os.pathsep) if environ.get("PYTHONPATH") else []
-    if str(directory) not in paths:
-        paths.insert(0, str(directory))
-    paths = [hook, *(path for path in paths if path != hook)]
-    return {
-        "OTEL_PYTHON_DISTRO": "ffe_otel",
-        "OTEL_PYTHON_CONFIGURATOR": "ffe_otel",
-        **environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
 
 
 def _beside_server(

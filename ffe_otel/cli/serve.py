@@ -102,7 +102,7 @@ def _announce(addresses: Addresses, config: Config, *, as_json: bool) -> None:
     if as_json:
         echo_json(
             {
-                "page": addresses.entry,
+                "page": addresses.page_with_token,
                 "otlp_http": addresses.otlp_http,
                 "otlp_grpc": addresses.otlp_grpc,
                 "store": config.serve.store_path,
@@ -110,7 +110,7 @@ def _announce(addresses: Addresses, config: Config, *, as_json: bool) -> None:
         )
         return
     rows = [
-        ("page", click.style(addresses.entry, bold=True)),
+        ("page", click.style(addresses.page_with_token, bold=True)),
         ("OTLP/HTTP", addresses.otlp_http),
         ("OTLP/gRPC", addresses.otlp_grpc or "off"),
         ("store", config.serve.store_path),

@@ -91,13 +91,15 @@ def _print(answer: dict[str, Any], verdict: Verdict) -> None:
     for name, backend in sorted((answer.get("backends") or {}).items()):
         sign: State = "ok" if backend.get("ok") else "warn"
         rows.append((mark(sign), clean(name), clean(backend.get("detail") or "")))
-    rows.append((mark("ok"), "store", _store(answer.get("store") or {})))
+    rows.append((mark("ok"), "stored", _store(answer.get("store") or {})))
     for line in table(rows):
         click.echo(line)
 
 
 def _agent(agent: dict[str, Any]) -> str:
-    name, state = clean(agent.get("id") or "unknown"), clean(agent.get("state") or "unknown")
+    if not agent.get("id"):
+        return "none has been heard of"
+    name, state = clean(agent["id"]), clean(agent.get("state") or "unknown")
     since = agent.get("state_since_unix_nano")
     if not since:
         return f"{name}  {state}"

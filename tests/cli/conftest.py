@@ -11,7 +11,6 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest

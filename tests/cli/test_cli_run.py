@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import ffe_otel.cli.run
+from ffe_otel.cli.launch import prepared
 from ffe_otel.cli.supervise import CommandError, find
 
 ALONE = ("run", "--")
@@ -139,16 +139,16 @@ def test_the_environment_makes_python_instrument_itself(start, run, fake_serve, 
 
 
 def test_another_distribution_chosen_by_the_environment_stays_chosen():
-    environ = ffe_otel.cli.run.prepared({"OTEL_PYTHON_DISTRO": "mine"}, Path("/x"))
+    environ = prepared({"OTEL_PYTHON_DISTRO": "mine"}, Path("/x"))
 
     assert environ["OTEL_PYTHON_DISTRO"] == "mine"
     assert environ["OTEL_PYTHON_CONFIGURATOR"] == "ffe_otel"
 
 
 def test_the_folder_with_the_hook_is_not_repeated():
-    once = ffe_otel.cli.run.prepared({}, Path("/x"))
+    once = prepared({}, Path("/x"))
 
-    assert ffe_otel.cli.run.prepared(once, Path("/x")) == once
+    assert prepared(once, Path("/x")) == once
 
 
 def test_options_after_the_command_are_the_commands(start, run):

@@ -119,6 +119,12 @@ class _Source:
 
     def __init__(self, tree: ast.Module) -> None:
         self._names = set(_definitions(tree, ""))
+        self._imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
 
     @classmethod
     def of(cls, module: str) -> _Source | None:
@@ -136,8 +142,8 @@ class _Source:
         return None
 
     def defines(self, target: str) -> bool:
-        """Whether ``Class.method`` or ``function`` is defined."""
-        return target in self._names
+        """Whether a target is defined, or belongs to a class that comes from elsewhere."""
+        return target in self._names or target.partition(".")[0] in self._imported
 
 
 def _definitions(node: ast.AST, prefix: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ffe_otel.cli.doctor.installation import installation
 from ffe_otel.cli.doctor.machine import clock
 from ffe_otel.cli.doctor.places import places
 from ffe_otel.cli.doctor.selection import selection
+from ffe_otel.cli.doctor.trial import trial
 from ffe_otel.cli.options import common
 from ffe_otel.cli.output import clean, dim, echo_json, mark, table
 from ffe_otel.config import Config, ConfigError, load_config
@@ -57,7 +58,7 @@ def command(*, really_import: bool, config_file: Path | None, as_json: bool) -> 
 
 def _sections(file: Path | None, *, really_import: bool) -> Iterator[tuple[str, list[Check]]]:
     yield "installation", list(installation())
-    yield "what OpenTelemetry loads", list(selection(os.environ))
+    yield "what OpenTelemetry loads", [*selection(os.environ), trial(os.environ)]
     config, checks = _configuration(file)
     yield "configuration", checks
     yield "surroundings", [*places(config), clock()]

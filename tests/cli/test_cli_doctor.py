@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ffe-otel doctor`: what it looks at, and that it says so loudly when it matters."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from ffe_otel.cli.doctor import installation, places, selection, trial
+from ffe_otel.cli.doctor.hooks import hooks
+from ffe_otel.cli.doctor.machine import clock
+from ffe_otel.cli.extras import Requirement
+from ffe_otel.config import load_config
+
+
+def config(**keys):
+    return load_config(overrides={name.replace("__", "."): value for name, value in keys.items()})
+
+
+def by_name(checks):
+    return {check.name: check for check in checks}
+
+
+class TestSelection:
+    """Which distribution wins decides whether anything is redacted."""
+
+    @pytest.fixture
+    def installed(self, monkeypatch):
+        def _installed(*names: str) -> None:
+            def points(*, group: str):
+                return [EntryPoint(name, f"{name}.module:Class", group) for name in names]
+
+            monkeypatch.setattr(selection, "entry_points", points)
+
+        return _installed
+
+    def test_ours_alone(self, installed):
+        installed("ffe_otel")
+
+        found = by_name(selection.selection({}))
+
+        assert {found[name].state for name in ("distro", "configurator", "instrumentor")} == {"ok"}
+
+    @pytest.mark.parametrize("order", [("distro", "ffe_otel"), ("ffe_otel", "distro")])
+    def test_another_one_beside_ours_is_wrong_whichever_comes_first(self, installed, order):
+        installed(*order)
+
+        found = by_name(selection.selection({}))
+
+        assert found["distro"].state == found["configurator"].state == "fail"
+        assert "OTEL_PYTHON_DISTRO=ffe_otel" in found["distro"].remedy
+        assert "OTEL_PYTHON_CONFIGURATOR=ffe_otel" in found["distro"].remedy
+
+    def test_both_variables_make_it_right_and_one_alone_does_not(self, installed):
+        installed("distro", "ffe_otel")
+        one = {"OTEL_PYTHON_DISTRO": "ffe_otel"}
+
+        assert by_name(selection.selection(one))["distro"].state == "ok"
+        assert by_name(selection.selection(one))["configurator"].state == "fail"
+        both = {**one, "OTEL_PYTHON_CONFIGURATOR": "ffe_otel"}
+        assert by_name(selection.selection(both))["configurator"].state == "ok"
+
+    def test_a_chosen_one_that_is_not_there(self, installed):
+        installed("ffe_otel")
+
+        found = by_name(selection.selection({"OTEL_PYTHON_DISTRO": "gone"}))
+
+        assert found["distro"].state == "fail"
+        assert "OTEL_PYTHON_DISTRO=gone names none of" in found["distro"].detail
+
+    @pytest.mark.parametrize("value", ["ffe_otel", "requests, ffe_otel", "*"])
+    def test_hooks_that_are_switched_off(self, installed, value):
+        installed("ffe_otel")
+        environ = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": value}
+
+        assert by_name(selection.selection(environ))["instrumentor"].state == "fail"
+
+    def test_switches(self, installed, tmp_path):
+        installed("ffe_otel")
+        environ = {
+            "OTEL_SDK_DISABLED": "TRUE",
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_CONFIG_FILE": str(tmp_path / "gone.yaml"),
+        }
+
+        found = by_name(selection.selection(environ))
+
+        assert found["OTEL_SDK_DISABLED"].state == "warn"
+        assert found["OTEL_TRACES_EXPORTER"].state == "warn"
+        assert found["OTEL_CONFIG_FILE"].state == "fail"
+
+
+class TestTrial:
+    """A program is really started."""
+
+    def test_it_is_captured(self, home):
+        found = trial.trial(os.environ)
+
+        assert (found.state, found.detail) == (
+            "ok",
+            "a Python program is captured by ffe_otel.capture.provider.FfeTracerProvider",
+        )
+
+    def test_it_is_not(self, home):
+        found = trial.trial({**os.environ, "OTEL_PYTHON_CONFIGURATOR": "nobody"})
+
+        assert found.state == "fail"
+        assert "not captured" in found.detail
+        assert "ffe-otel run" in found.remedy
+
+
+class TestPackages:
+    """Versions against the ranges of the package's own metadata."""
+
+    @pytest.mark.parametrize(
+        ("installed", "wanted", "fits"),
+        [
+            ("1.45.1", ">=1.44,<2", True),
+            ("1.43.9", ">=1.44,<2", False),
+            ("2.0.0", ">=1.44,<2", False),
+            ("0.66b1", ">=0.65b0,<1", True),
+            ("3", ">=1.17,<3", False),
+            ("1.17", ">=1.17.0,<3", True),
+            ("5", "", True),
+        ],
+    )
+    def test_ranges(self, installed, wanted, fits):
+        assert Requirement("x", wanted, "", installed).fits is fits
+
+    def test_what_is_missing_or_too_old(self, monkeypatch):
+        needs = [
+            Requirement("opentelemetry-sdk", ">=1.44,<2", "", "1.30"),
+            Requirement("wrapt", ">=1.17,<3", "", ""),
+            Requirement("click", ">=8", "", "8.2"),
+            Requirement("duckdb", ">=1", "serve", ""),
+            Requirement("starlette", ">=1", "serve", "1.1"),
+            Requirement("grpcio", ">=1", "grpc", ""),
+        ]
+        monkeypatch.setattr(installation, "requirements", lambda: needs)
+
+        found = by_name(installation.installation())
+
+        assert found["opentelemetry-sdk"].state == found["wrapt"].state == "fail"
+        assert found["opentelemetry-sdk"].remedy == "pip install 'opentelemetry-sdk>=1.44,<2'"
+        assert found["packages"].detail.startswith("1 of 3 fit")
+        assert (found["[serve]"].state, found["[grpc]"].state) == ("warn", "unknown")
+        assert found["[serve]"].remedy == "pip install 'ffe-otel[serve]'"
+
+    def test_this_environment_is_complete(self):
+        found = by_name(installation.installation())
+
+        assert {found[name].state for name in ("python", "ffe-otel", "packages", "[serve]")} == {
+            "ok"
+        }
+
+
+class TestPlaces:
+    """Endpoints, ports and folders."""
+
+    def test_nothing_listens(self, home):
+        loaded = config(telemetry__otlp_endpoint="http://127.0.0.1:1")
+
+        found = by_name(places.places(loaded.config))
+
+        assert found["OTLP"].state == "warn"
+        assert "http://127.0.0.1:1/v1/traces cannot be reached" in found["OTLP"].detail
+        assert found["serve"].state == "unknown"
+
+    def test_an_endpoint_that_takes_traces(self, home, fake_serve):
+        loaded = config(telemetry__otlp_endpoint=fake_serve.page)
+
+        found = by_name(places.places(loaded.config))
+
+        assert found["OTLP"].state == "ok"
+        assert (found["serve"].state, found["serve"].detail) == (
+            "ok",
+            f"{fake_serve.page}, process {os.getpid()}",
+        )
+
+    def test_a_metrics_port_that_somebody_has(self, home):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+
+            check = by_name(places.places(config(metrics__prometheus__port=port).config))[
+                "metrics page"
+            ]
+
+        assert check.state == "warn"
+        assert f"127.0.0.1:{port}: Address already in use" in check.detail
+        assert f"by process {os.getpid()}" in check.detail
+
+    def test_a_state_folder_others_can_read(self, home):
+        folder = home / "state" / "ffe_otel"
+        folder.mkdir(parents=True, mode=0o755)
+        folder.chmod(0o755)
+
+        check = by_name(places.places(config().config))["state folder"]
+
+        assert (check.state, check.remedy) == ("warn", f"chmod 700 {folder}")
+        folder.chmod(0o700)
+        assert by_name(places.places(config().config))["state folder"].state == "ok"
+
+    def test_a_state_folder_that_cannot_be_made(self, home):
+        (home / "file").touch()
+
+        check = by_name(places.places(config(state_dir=str(home / "file" / "x")).config))[
+            "state folder"
+        ]
+
+        assert check.state == "fail"
+        assert "is not writable" in check.detail
+
+    def test_a_full_disk(self, home, monkeypatch):
+        usage = type("Usage", (), {"free": 10_000_000})
+        monkeypatch.setattr(places.shutil, "disk_usage", lambda _: usage)
+
+        assert by_name(places.places(config().config))["disk"].state == "fail"
+
+
+class TestClock:
+    """The wall clock against the monotonic one."""
+
+    def test_of_this_machine(self):
+        assert clock().state == "ok"
+
+    def test_that_jumps(self):
+        times = iter([1.8e9, 1.8e9 + 3600])
+
+        found = clock(wall=lambda: next(times))
+
+        assert found.state == "warn"
+        assert "drift +3599" in found.detail
+
+    def test_that_was_never_set(self):
+        assert clock(wall=lambda: 1000.0).state == "fail"
+
+
+class TestHooks:
+    """Targets in a package that looks like the engine."""
+
+    @pytest.fixture
+    def engine(self, tmp_path, monkeypatch):
+        """A package with one target of two, that must not be imported."""
+        from ffe_otel.capture.hooking import Hook
+        from ffe_otel.cli.doctor import hooks as module
+
+        package = tmp_path / "someengine"
+        package.mkdir()
+        (package / "__init__.py").write_text("print('imported')\nfrom json import JSONDecoder\n")
+        (package / "core.py").write_text("class Engine:\n    async def run(self): ...\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+        def hook(name, module, target, **options):
+            return Hook(name, module, target, lambda call: iter(()), **options)
+
+        wanted = (
+            hook("run", "someengine.core", "Engine.run"),
+            hook("stop", "someengine.core", "Engine.stop"),
+            hook("old", "someengine.old", "Gone.method", optional=True),
+            hook("decode", "someengine", "JSONDecoder.decode"),
+            hook("away", "no_such_package.x", "f"),
+        )
+        monkeypatch.setattr(module, "all_hooks", lambda: wanted)
+        yield
+        for name in [name for name in sys.modules if name.startswith("someengine")]:
+            del sys.modules[name]
+
+    def test_without_importing(self, engine, capsys):
+        found = by_name(hooks(really_import=False))
+
+        assert found["hooks on someengine"].detail == "2 of 4 found in its source"
+        assert found["hook stop"].state == "warn"
+        assert "someengine.core:Engine.stop is not in the source" in found["hook stop"].detail
+        assert "hook old" not in found
+        assert found["hooks on no_such_package"].state == "unknown"
+        assert "someengine" not in sys.modules
+        assert capsys.readouterr().out == ""
+
+    def test_by_importing(self, engine, capsys):
+        found = by_name(hooks(really_import=True))
+
+        assert found["hooks on someengine"].detail == "2 of 4 patched"
+        assert found["hook stop"].detail == "someengine.core:Engine.stop is missing"
+        assert "import" not in found
+        assert capsys.readouterr().out == ""
+        import someengine.core
+
+        assert "_Hooked" not in type(someengine.core.Engine.run).__name__
+
+    def test_an_engine_that_cannot_be_imported(self, engine, tmp_path):
+        (tmp_path / "someengine" / "core.py").write_text("raise SystemExit('no config')")
+
+        found = by_name(hooks(really_import=True))
+
+        assert found["import"].detail == "someengine.core: SystemExit: no config"
+
+
+class TestCommand:
+    """Output and exit code of the whole."""
+
+    @pytest.fixture(autouse=True)
+    def _quick(self, monkeypatch):
+        from ffe_otel.cli.doctor import examine
+        from ffe_otel.cli.doctor.check import Check
+
+        monkeypatch.setattr(examine, "trial", lambda _: Check("trial start", "ok", "fine"))
+
+    def test_all_well(self, cli):
+        result = cli("doctor")
+
+        assert result.exit_code == 0
+        for section in ("installation", "what OpenTelemetry loads", "surroundings", "hooks"):
+            assert section in result.output.splitlines()
+        assert "wrong" not in result.output.splitlines()[-1]
+
+    def test_a_wrong_configuration_does_not_stop_the_rest(self, cli, home):
+        (home / "work" / "ffe_otel.yaml").write_text("logging: {levle: x}\nserve: {port: x}\n")
+
+        result = cli("doctor", "--json")
+
+        assert result.exit_code == 1
+        found = json.loads(result.output)
+        assert found["ok"] is False
+        wrong = [check["detail"] for check in found["checks"] if check["state"] == "fail"]
+        assert len(wrong) == 2
+        assert "ffe_otel.yaml:1: logging.levle: unknown key" in wrong[0]
+        assert {check["section"] for check in found["checks"]} >= {"surroundings", "hooks"}

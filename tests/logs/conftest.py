@@ -6,13 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from logs_bench import Bench, Losses, redact
+from logs_bench import Bench, redact
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 from ffe_otel.capture.logs import LogCapture
 from ffe_otel.capture.logs.capture import outputs_of
 from ffe_otel.config.model import Config, LogFile, Logging, LogOutputs, Rotation
+from ffe_otel.export.stats import ExportStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,13 +70,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
             config.limits, shutdown_seconds=10.0, attribute_length=attribute_length
         )
         config = dataclasses.replace(config, limits=limits)
-        exporter, losses = InMemoryLogRecordExporter(), Losses()
+        exporter, stats = InMemoryLogRecordExporter(), ExportStats()
         provider = LoggerProvider(shutdown_on_exit=False)
         provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-        capture = LogCapture(config, outputs_of(config, provider), redactor, losses, context)
+        capture = LogCapture(config, outputs_of(config, provider), redactor, stats, context)
         capture.start()
         running.append(capture)
-        return Bench(capture, tmp_path / "state" / path, exporter, losses)
+        return Bench(capture, tmp_path / "state" / path, exporter, stats)
 
     yield begin
     for capture in reversed(running):

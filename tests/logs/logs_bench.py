@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 
     from ffe_otel.capture.logs import LogCapture
+    from ffe_otel.export.stats import ExportStats
 
 SECRET = "sk-planted-0123456789abcdef"
-
-
-class Losses(Counter[tuple[str, str]]):
-    """Counts losses as the export statistics do."""
-
-    def dropped(self, signal: str, reason: str, count: int = 1) -> None:
-        self[signal, reason] += count
 
 
 def redact(value: Any) -> Any:
@@ -46,7 +40,12 @@ class Bench:
     capture: LogCapture
     path: Path
     exporter: InMemoryLogRecordExporter
-    losses: Losses
+    stats: ExportStats
+
+    @property
+    def losses(self) -> Counter[tuple[str, str]]:
+        """What was lost, by signal and reason."""
+        return Counter(self.stats.snapshot().dropped)
 
     def text(self) -> str:
         """The log file after everything was written."""

@@ -18,17 +18,14 @@ from pathlib import Path
 from ffe_otel.capture.logs import LogCapture
 from ffe_otel.capture.logs.capture import outputs_of
 from ffe_otel.config.model import Config, Logging, LogOutputs, Rotation
-
-class Losses:
-    def dropped(self, signal, reason, count=1):
-        print(signal, reason, count, file=sys.stderr)
+from ffe_otel.export.stats import ExportStats
 
 def install(**settings):
     config = Config(
         state_dir=sys.argv[1],
         logging=Logging(outputs=LogOutputs(console=False), **settings),
     )
-    capture = LogCapture(config, outputs_of(config, None), dict, Losses(), dict)
+    capture = LogCapture(config, outputs_of(config, None), dict, ExportStats(), dict)
     capture.start()
     return capture
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffe_otel.capture.logs.console import Console, tell
-from ffe_otel.capture.logs.delivery import Delivery, Outputs, Stats
+from ffe_otel.capture.logs.delivery import MAX_MESSAGE, Delivery, Outputs
 from ffe_otel.capture.logs.guard import Guard
 from ffe_otel.capture.logs.logfile import LogFile
 from ffe_otel.capture.logs.otlp import OtlpOutput
 from ffe_otel.capture.logs.syslog import Syslog
 from ffe_otel.capture.logs.tap import Tap
 from ffe_otel.capture.logs.worker import Worker
+from ffe_otel.export.stats import Signal
+from ffe_otel.redaction.records import redact_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from ffe_otel.capture.logs.record import Snapshot
     from ffe_otel.config.model import Config
+    from ffe_otel.export.stats import ExportStats
     from ffe_otel.redaction import Redactor
 
 
@@ -47,13 +50,12 @@ class LogCapture:
         config: Config,
         outputs: Outputs,
         redact: Callable[[dict[str, Any]], dict[str, Any]],
-        stats: Stats,
+        stats: ExportStats,
         log_context: Callable[[], Mapping[str, object]],
     ) -> None:
         guard = Guard()
         settings = config.logging
         self._shutdown_seconds = config.limits.shutdown_seconds
-        self._stats = stats
         self._closed = False
         self._delivery = Delivery(
             outputs,
@@ -63,15 +65,17 @@ class LogCapture:
             text=settings.format == "text",
             max_length=config.limits.attribute_length,
         )
-        self._worker: Worker[Snapshot] = Worker(
+        worker: Worker[Snapshot] = Worker(
             self._delivery.deliver,
             capacity=settings.buffer_size,
             dropped=self._delivery.queue_full,
             threaded=settings.async_logging,
             step=self._delivery.step,
         )
+        self._worker = worker
+        self._unwatch = stats.watch_queue(Signal.LOGS, lambda: worker.waiting)
         self._tap = Tap(
-            self._worker.put,
+            worker.put,
             self._delivery.unreadable,
             log_context,
             guard,
@@ -121,6 +125,7 @@ class LogCapture:
         """Stop capturing, write what was captured and give everything back."""
         self._tap.remove()
         atexit.unregister(self.close)
+        self._unwatch()
         self.close()
 
     def after_fork(self) -> None:
@@ -135,7 +140,7 @@ def install_log_capture(
     config: Config,
     redactor: Redactor,
     logger_provider: LoggerProvider | None,
-    stats: Stats,
+    stats: ExportStats,
     log_context: Callable[[], Mapping[str, object]],
 ) -> LogCapture:
     """Take every log record of the process to the configured outputs.
@@ -153,12 +158,11 @@ def install_log_capture(
     Returns:
         The running capture; call it to uninstall.
     """
-    from ffe_otel.redaction.records import redact_line
-
+    longest = max(config.limits.attribute_length, MAX_MESSAGE)
     capture = LogCapture(
         config,
         outputs_of(config, logger_provider),
-        lambda line: redact_line(line, redactor),
+        lambda line: redact_line(line, redactor, longest),
         stats,
         log_context,
     )

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ffe_otel.capture.logs import console, reading
 from ffe_otel.capture.logs.render import json_line, text_line
+from ffe_otel.export.stats import Reason, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,21 +19,14 @@ if TYPE_CHECKING:
     from ffe_otel.capture.logs.reading import Reading
     from ffe_otel.capture.logs.record import Snapshot
     from ffe_otel.capture.logs.syslog import Syslog
+    from ffe_otel.export.stats import ExportStats
 
-SIGNAL: Final = "logs"
 UNREDACTED: Final = "[redacted:redaction-failed]"
 MAX_MESSAGE: Final = 65_536
 CUT: Final = "...[cut]"
 # Made here and not by the engine, so they may stand in a line that was not redacted.
 _SAFE: Final = (reading.TIMESTAMP, reading.CORRELATION, reading.TRACE, reading.SPAN)
 _WARN_AGAIN_SECONDS: Final = 300.0
-
-
-class Stats(Protocol):
-    """Where losses are counted."""
-
-    def dropped(self, signal: str, reason: str, count: int = 1) -> None:
-        """Count lost records."""
 
 
 class Outputs(NamedTuple):
@@ -72,7 +66,7 @@ class Delivery:
         self,
         outputs: Outputs,
         redact: Callable[[dict[str, Any]], dict[str, Any]],
-        stats: Stats,
+        stats: ExportStats,
         guard: Guard,
         *,
         text: bool,
@@ -110,7 +104,7 @@ class Delivery:
 
     def queue_full(self, count: int) -> None:
         """Count records that found the queue full."""
-        self._count("queue_full", count)
+        self._count(Reason.QUEUE_FULL, count)
 
     def unreadable(self) -> None:
         """Count a record that could not be taken; the one thing that is called on any thread."""
@@ -219,7 +213,7 @@ class Delivery:
 
     def _emit(self, otlp: OtlpOutput, readings: Sequence[Reading]) -> None:
         if self._late:
-            self._count("shutdown", len(readings))
+            self._count(Reason.SHUTDOWN, len(readings))
             return
         for each in readings:
             try:
@@ -244,7 +238,7 @@ class Delivery:
 
     def _count(self, reason: str, count: int) -> None:
         if count:
-            self._stats.dropped(SIGNAL, reason, count)
+            self._stats.dropped(Signal.LOGS, reason, count)
 
 
 def _shortened(value: Any, longest: int) -> Any:

@@ -12,6 +12,7 @@ from ffe_otel.capture.logs.reading import line_of, read
 from ffe_otel.capture.logs.record import snapshot
 from ffe_otel.capture.logs.render import json_line
 from ffe_otel.correlation import current_correlation_id
+from ffe_otel.redaction.records import redact_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +56,5 @@ class JSONFormatter(logging.Formatter):
         fields = self._log_context() if self._log_context else None
         line = line_of(read(snapshot(record, get_current(), fields)))
         if self._redactor is not None:
-            from ffe_otel.redaction.records import redact_line
-
             line = redact_line(line, self._redactor)
         return json_line(line)

@@ -8,10 +8,11 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from finance_feedback_engine.agent.config import TradingAgentConfig
@@ -52,12 +53,19 @@ class Session:
         self.options = options
         self.stats = RunStats()
         self.replay = Replay(options.assets, options.start)
-        self._own_folder = tempfile.TemporaryDirectory(prefix="ffe-demo-")
-        self.state_dir = options.state_dir or Path(self._own_folder.name)
+        self._kept: list[bytearray] = []
+        with ExitStack() as resources:
+            self._resources = resources
+            self._build()
+            self._resources = resources.pop_all()
+
+    def _build(self) -> None:
+        options = self.options
+        own_folder = self._resources.enter_context(TemporaryDirectory(prefix="ffe-demo-"))
+        self.state_dir = options.state_dir or Path(own_folder)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._replay_file = self.state_dir / "replay.json"
-        self._kept: list[bytearray] = []
-        self._servers: list[LoopbackServer] = []
+        self._continue_replay()
         api_key = os.environ.get("ALPHA_VANTAGE_API_KEY") or DEFAULT_API_KEY
         market = self._serve(
             MarketService(self.replay, api_key, options.faults, options.data_latency), "market-api"
@@ -76,7 +84,6 @@ class Session:
         )
         self.agent.on_cycle = self._on_cycle
         self.agent.phase_gate = self._phase_gate
-        self._continue_replay()
 
     async def run(self) -> int:
         """Run the agent to its end and return the exit code."""
@@ -93,9 +100,7 @@ class Session:
     def close(self) -> None:
         """Stop the loopback servers and remember where the replay stands."""
         self._replay_file.write_text(json.dumps({"index": self.replay.index}), encoding="utf-8")
-        for server in self._servers:
-            server.close()
-        self._own_folder.cleanup()
+        self._resources.close()
 
     def summary(self) -> dict[str, Any]:
         """Return what the engine says it did."""
@@ -112,7 +117,7 @@ class Session:
 
     def _serve(self, service: Any, name: str) -> str:
         server = LoopbackServer(service, name)
-        self._servers.append(server)
+        self._resources.callback(server.close)
         return server.url
 
     def _llm_host(self) -> str:
@@ -125,11 +130,13 @@ class Session:
             logger.info("Using the language model server at %s", asked)
             return asked
         service = OllamaService(self.options.seed, faults, self.options.llm_latency)
-        url = self._serve(service, "built-in-llm")
         if "llm_down" in faults:
-            self._servers.pop().close()
+            gone = LoopbackServer(service, "built-in-llm")
+            gone.close()
+            url = gone.url
             logger.warning("The language model server at %s is down on purpose", url)
             return url
+        url = self._serve(service, "built-in-llm")
         why = "a fault is on" if faults & _LLM_FAULTS else f"no server answers at {asked}"
         note = f"using the built-in language models at {url} ({why})"
         logger.info("%s", note)

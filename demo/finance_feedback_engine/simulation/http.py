@@ -42,8 +42,7 @@ class LoopbackServer:
 
 def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+        # It speaks HTTP/1.0: a connection a request, so that no client is left with an open one.
         def _serve(self) -> None:
             parts = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(parts.query).items()}

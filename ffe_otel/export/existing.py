@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processors and readers that were there before redaction was installed.
+
+The SDK offers no way to change them, so this reaches into private attributes: the only
+place that does, and a test holds each of them against the oldest and the newest SDK. What
+does not look as expected is reported, never silently left open.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BATCH: Final = (BatchSpanProcessor, BatchLogRecordProcessor)
+# Where multi processors keep their parts, as tuples.
+SPAN_PARTS: Final = "_span_processors"
+LOG_PARTS: Final = "_log_record_processors"
+# Where a reader keeps the callback that gives it its metrics.
+COLLECT: Final = "_collect"
+
+
+def instances(base: type) -> Iterator[Any]:
+    """All living instances of a class and its subclasses.
+
+    Objects refer to their class, so the garbage collector knows them. It looks through
+    all objects for that: tens of milliseconds in a large process, once.
+    """
+    classes = {base}
+    pending = [base]
+    while pending:
+        subclasses: list[type] = type.__subclasses__(pending.pop())
+        for subclass in subclasses:
+            if subclass not in classes:
+                classes.add(subclass)
+                pending.append(subclass)
+    for found in gc.get_referrers(*classes):
+        if type(found) in classes:
+            yield found
+
+
+def exporter_holder(processor: Any) -> tuple[Any, str]:
+    """The object and attribute where a processor of the SDK keeps its exporter.
+
+    Raises:
+        AttributeError: it is not where this version of the SDK should keep it.
+    """
+    holder, name = processor, "_exporter"
+    if isinstance(processor, _BATCH):
+        holder = processor._batch_processor  # noqa: SLF001 - see the module's docstring
+    elif isinstance(processor, SimpleSpanProcessor):
+        name = "span_exporter"
+    getattr(holder, name)
+    return holder, name
+
+
+def exporter_of(processor: Any) -> Any:
+    """The exporter of a processor of the SDK, or None."""
+    try:
+        return getattr(*exporter_holder(processor))
+    except AttributeError:
+        return None
+
+
+def queue_length(processor: Any) -> int:
+    """How many records wait in a batch processor."""
+    try:
+        return len(processor._batch_processor._queue)  # noqa: SLF001 - see the docstring
+    except AttributeError:
+        return 0
+
+
+def shut_down_batch(processor: Any, seconds: float) -> bool:
+    """Shut a batch processor down within ``seconds``.
+
+    The public method waits up to 30 s for its worker.
+
+    Returns:
+        False when this SDK has no such method inside; nothing was done then.
+    """
+    batch = getattr(processor, "_batch_processor", None)
+    if batch is None:
+        return False
+    batch.shutdown(timeout_millis=int(seconds * 1000))
+    return True

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proxies around exporters: redact, export, count, never raise.
+
+They are object proxies, so that ``isinstance`` and every attribute of the exporter inside
+stay as they were. A store on disk would go between redaction and the exporter's call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+from opentelemetry.sdk._logs.export import LogRecordExportResult
+from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from ffe_otel.export.quiet import LastWords
+from ffe_otel.export.stats import Reason, Signal
+from ffe_otel.redaction.records import redact_log, redact_metrics, redact_span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from ffe_otel.export.health import Health
+    from ffe_otel.export.stats import ExportStats
+    from ffe_otel.redaction import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """What every wrapped exporter, processor and reader needs.
+
+    ``limit`` is the number of characters kept of each text.
+    """
+
+    redactor: Redactor
+    stats: ExportStats
+    health: Health
+    limit: int | None = None
+    last_words: LastWords = field(default_factory=LastWords)
+
+    def deliver(self, export: Callable[[], Any], exporter: Any, signal: Signal, count: int) -> bool:
+        """Call an exporter and count what came of it.
+
+        Args:
+            export: the call, with redacted records.
+            exporter: the exporter; names the endpoint.
+            signal: what is counted.
+            count: how many records the call is about.
+
+        Returns:
+            Whether the exporter took the records.
+        """
+        self.last_words.take()
+        endpoint = str(getattr(exporter, "target", type(exporter).__qualname__))
+        try:
+            # Exporters of third parties that return nothing mean success.
+            success = getattr(export(), "name", "SUCCESS") != "FAILURE"
+            reason = "" if success else self.last_words.take()
+        except Exception as error:  # noqa: BLE001 - an exporter must not stop its processor
+            success, reason = False, f"{type(error).__name__}: {error}"
+        if success:
+            self.stats.exported(signal, count)
+            self.health.succeeded(endpoint)
+            return True
+        closing = getattr(exporter, "closing", False)
+        self.stats.dropped(signal, Reason.SHUTDOWN if closing else Reason.EXPORT_FAILED, count)
+        if not closing:
+            self.health.failed(endpoint, reason, count)
+        return False
+
+
+class RedactingExporter(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]
+    """What the three proxies share."""
+
+    def __init__(self, exporter: object, seam: Seam) -> None:
+        """Put ``exporter`` behind ``seam``."""
+        super().__init__(exporter)
+        self._self_seam = seam
+
+
+class RedactingSpanExporter(RedactingExporter):
+    """Exports redacted spans."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Redact and export; never raises."""
+        seam: Seam = self._self_seam
+        exporter = self.__wrapped__
+        redacted = [redact_span(span, seam.redactor, seam.limit) for span in spans]
+        done = seam.deliver(
+            lambda: exporter.export(redacted), exporter, Signal.TRACES, len(redacted)
+        )
+        return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
+
+
+class RedactingLogExporter(RedactingExporter):
+    """Exports redacted log records."""
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Redact and export; never raises."""
+        seam: Seam = self._self_seam
+        exporter = self.__wrapped__
+        redacted = [redact_log(record, seam.redactor, seam.limit) for record in batch]
+        done = seam.deliver(lambda: exporter.export(redacted), exporter, Signal.LOGS, len(redacted))
+        return LogRecordExportResult.SUCCESS if done else LogRecordExportResult.FAILURE
+
+
+class RedactingMetricExporter(RedactingExporter):
+    """Exports redacted metrics; counts data points."""
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Redact and export; never raises."""
+        seam: Seam = self._self_seam
+        exporter = self.__wrapped__
+        redacted = redact_metrics(metrics_data, seam.redactor, seam.limit)
+        done = seam.deliver(
+            lambda: exporter.export(redacted, timeout_millis=timeout_millis, **kwargs),
+            exporter,
+            Signal.METRICS,
+            count_points(redacted),
+        )
+        return MetricExportResult.SUCCESS if done else MetricExportResult.FAILURE
+
+
+def count_points(data: MetricsData) -> int:
+    """The number of data points."""
+    return sum(
+        len(metric.data.data_points)
+        for resource_metrics in data.resource_metrics
+        for scope_metrics in resource_metrics.scope_metrics
+        for metric in scope_metrics.metrics
+    )

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts redaction in front of everything that could let telemetry out.
+
+Exporters are configured by environment variables, by ``OTEL_CONFIG_FILE``, by our code and
+by the engine's; there is no one place where they meet. So the seams are in the classes all
+of them have to use: processors take their exporter, providers their processors and readers
+their metrics through methods that are wrapped here.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs._internal import (
+    ConcurrentMultiLogRecordProcessor,
+    SynchronousMultiLogRecordProcessor,
+)
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+
+from ffe_otel.export import existing, quiet
+from ffe_otel.export.budget import ShutdownBudget
+from ffe_otel.export.exporters import (
+    RedactingExporter,
+    RedactingLogExporter,
+    RedactingMetricExporter,
+    RedactingSpanExporter,
+    Seam,
+)
+from ffe_otel.export.health import Health
+from ffe_otel.export.patching import Patches
+from ffe_otel.export.processors import RedactingLogProcessor, RedactingSpanProcessor
+from ffe_otel.export.stats import Reason, Signal
+from ffe_otel.redaction.records import redact_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.metrics.export import MetricsData
+
+    from ffe_otel.export.stats import ExportStats
+    from ffe_otel.redaction import Redactor
+
+_logger = logging.getLogger("ffe_otel.export")
+_EXPORTER_ARGUMENTS: Final = ("span_exporter", "exporter")
+_MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor)
+_MULTI_LOG: Final = (SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor)
+_SPAN_CALLBACKS: Final = ("on_start", "_on_ending", "on_end")
+
+
+def install(
+    redactor: Redactor,
+    stats: ExportStats,
+    *,
+    attribute_length: int | None = None,
+    shutdown_seconds: float | None = None,
+) -> Seams:
+    """Put every exporter, processor and reader behind redaction, existing ones included.
+
+    Args:
+        redactor: the rules.
+        stats: counts what is exported and lost, and watches the queues.
+        attribute_length: characters kept of each text, cut after redaction.
+        shutdown_seconds: what all shutdowns of batch processors and periodic readers of one
+            exit may take together; None leaves the SDK's 30 s for each.
+
+    Returns:
+        A handle; calling it takes everything back.
+    """
+    health = Health(lambda text: redactor.text(text, "log"))
+    seam = Seam(redactor, stats, health, attribute_length)
+    budget = None if shutdown_seconds is None else ShutdownBudget(shutdown_seconds)
+    seams = Seams(seam, budget)
+    seams.open()
+    return seams
+
+
+class Seams:
+    """The patches of one installation."""
+
+    def __init__(self, seam: Seam, budget: ShutdownBudget | None) -> None:
+        """Prepare an installation; :func:`install` opens it."""
+        self.unprotected: tuple[str, ...] = ()
+        self._seam = seam
+        self._budget = budget
+        self._patches = Patches()
+        self._undo_quiet: Callable[[], None] = lambda: None
+        self._unwatch: list[Callable[[], None]] = []
+
+    def __call__(self) -> None:
+        """Take everything back."""
+        self.undo()
+
+    def open(self) -> None:
+        """Patch the classes, then what exists already."""
+        self._undo_quiet = quiet.install(self._seam.stats, self._seam.last_words)
+        self._patch_exporters()
+        self._patch_processors()
+        self._patches.wrap(MetricReader, "_set_collect_callback", self._callback_taker)
+        if self._budget is not None:
+            self._patches.wrap(BatchSpanProcessor, "shutdown", self._shut_down)
+            self._patches.wrap(BatchLogRecordProcessor, "shutdown", self._shut_down)
+            self._patches.wrap(PeriodicExportingMetricReader, "shutdown", self._shut_down_reader)
+        self._adopt()
+
+    def undo(self) -> None:
+        """Give back every patched object as it was. Harmless when done twice.
+
+        Processors that were built in the meantime keep their redaction.
+        """
+        self._patches.undo()
+        self._undo_quiet()
+        self._undo_quiet = lambda: None
+        while self._unwatch:
+            self._unwatch.pop()()
+
+    # Exporters
+
+    def _patch_exporters(self) -> None:
+        proxies: dict[type, type[RedactingExporter]] = {
+            BatchSpanProcessor: RedactingSpanExporter,
+            SimpleSpanProcessor: RedactingSpanExporter,
+            BatchLogRecordProcessor: RedactingLogExporter,
+            SimpleLogRecordProcessor: RedactingLogExporter,
+            PeriodicExportingMetricReader: RedactingMetricExporter,
+        }
+        for owner, proxy in proxies.items():
+            self._patches.wrap(owner, "__init__", self._exporter_taker(proxy))
+
+    def _exporter_taker(self, proxy: type[RedactingExporter]) -> Callable[..., None]:
+        def wrapper(
+            wrapped: Callable[..., None],
+            instance: Any,
+            args: tuple[Any, ...],
+            kwargs: dict[str, Any],
+        ) -> None:
+            if args:
+                args = (self._behind(args[0], proxy), *args[1:])
+            for name in _EXPORTER_ARGUMENTS:
+                if name in kwargs:
+                    kwargs = {**kwargs, name: self._behind(kwargs[name], proxy)}
+            wrapped(*args, **kwargs)
+            self._watch(instance)
+
+        return wrapper
+
+    def _behind(self, exporter: Any, proxy: type[RedactingExporter]) -> Any:
+        # `type`, because a proxy tells `isinstance` the class of what is inside.
+        if exporter is None or issubclass(type(exporter), RedactingExporter):
+            return exporter
+        return proxy(exporter, self._seam)
+
+    def _watch(self, processor: Any) -> None:
+        """Report the length of a batch processor's queue for as long as it lives."""
+        for owner, signal in (
+            (BatchSpanProcessor, Signal.TRACES),
+            (BatchLogRecordProcessor, Signal.LOGS),
+        ):
+            if isinstance(processor, owner):
+                alive = weakref.ref(processor)
+
+                def size(alive: weakref.ref[Any] = alive) -> int:
+                    return existing.queue_length(alive())
+
+                unwatch = self._seam.stats.watch_queue(signal, size)
+                weakref.finalize(processor, unwatch).atexit = False
+                self._unwatch.append(unwatch)
+
+    # Processors
+
+    def _patch_processors(self) -> None:
+        for owner in (TracerProvider, *_MULTI_SPAN):
+            self._patches.wrap(owner, "add_span_processor", self._taker(self._safe_span))
+        for other in (LoggerProvider, *_MULTI_LOG):
+            self._patches.wrap(other, "add_log_record_processor", self._taker(self._safe_log))
+        self._patches.wrap(
+            TracerProvider, "__init__", self._taker(self._safe_span, "active_span_processor", 3)
+        )
+        self._patches.wrap(
+            LoggerProvider, "__init__", self._taker(self._safe_log, "multi_log_record_processor", 2)
+        )
+
+    @staticmethod
+    def _taker(
+        safe: Callable[[Any], Any], name: str | None = None, position: int = 0
+    ) -> Callable[..., Any]:
+        """Wrap a method that takes a processor: the argument ``name``, or the only one."""
+
+        def wrapper(
+            wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> Any:
+            if len(args) > position:
+                args = (*args[:position], safe(args[position]), *args[position + 1 :])
+            kwargs = {k: safe(v) if name in {None, k} else v for k, v in kwargs.items()}
+            return wrapped(*args, **kwargs)
+
+        return wrapper
+
+    def _safe_span(self, processor: Any) -> Any:
+        kind = type(processor)
+        if processor is None or issubclass(kind, RedactingSpanProcessor):
+            return processor
+        if kind in _MULTI_SPAN or self._ends_in_proxy(
+            processor, (BatchSpanProcessor, SimpleSpanProcessor), _SPAN_CALLBACKS
+        ):
+            return processor
+        return RedactingSpanProcessor(processor, self._seam)
+
+    def _safe_log(self, processor: Any) -> Any:
+        kind = type(processor)
+        if processor is None or issubclass(kind, RedactingLogProcessor):
+            return processor
+        if kind in _MULTI_LOG or self._ends_in_proxy(
+            processor, (BatchLogRecordProcessor, SimpleLogRecordProcessor), ("on_emit",)
+        ):
+            return processor
+        return RedactingLogProcessor(processor, self._seam)
+
+    @staticmethod
+    def _ends_in_proxy(
+        processor: Any, owners: tuple[type, ...], callbacks: tuple[str, ...]
+    ) -> bool:
+        """Say whether a processor hands its records to one of our exporters and nowhere else."""
+        kind = type(processor)
+        unchanged = any(
+            all(getattr(kind, c, None) is getattr(owner, c, None) for c in callbacks)
+            for owner in owners
+        )
+        return unchanged and issubclass(type(existing.exporter_of(processor)), RedactingExporter)
+
+    # Readers
+
+    def _callback_taker(
+        self, wrapped: Callable[..., None], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        callback = args[0] if args else kwargs.get("func")
+        wrapped(self._safe_callback(callback))
+
+    def _safe_callback(self, callback: Any) -> Any:
+        if callback is None or isinstance(callback, _Collect):
+            return callback
+        return _Collect(callback, self._seam)
+
+    # Shutdown
+
+    def _shut_down(
+        self, wrapped: Callable[..., Any], processor: Any, args: Any, kwargs: Any
+    ) -> Any:
+        exporter = existing.exporter_of(processor)
+        if self._budget is None or not issubclass(type(exporter), RedactingExporter):
+            return wrapped(*args, **kwargs)
+        seconds = self._budget.share()
+        _begin_shutdown(exporter, seconds)
+        if not existing.shut_down_batch(processor, seconds):
+            return wrapped(*args, **kwargs)
+        if left := existing.queue_length(processor):
+            spans = isinstance(processor, BatchSpanProcessor)
+            self._seam.stats.dropped(Signal.TRACES if spans else Signal.LOGS, Reason.SHUTDOWN, left)
+        return None
+
+    def _shut_down_reader(
+        self, wrapped: Callable[..., Any], reader: Any, args: Any, kwargs: Any
+    ) -> Any:
+        if self._budget is None:
+            return wrapped(*args, **kwargs)
+        given = args[0] if args else kwargs.pop("timeout_millis", 30_000)
+        seconds = min(self._budget.share(), given / 1000)
+        _begin_shutdown(existing.exporter_of(reader), seconds)
+        return wrapped(timeout_millis=seconds * 1000, **kwargs)
+
+    # What exists already
+
+    def _adopt(self) -> None:
+        problems: list[str] = []
+        for owner, proxy in (
+            (BatchSpanProcessor, RedactingSpanExporter),
+            (SimpleSpanProcessor, RedactingSpanExporter),
+            (BatchLogRecordProcessor, RedactingLogExporter),
+            (SimpleLogRecordProcessor, RedactingLogExporter),
+            (PeriodicExportingMetricReader, RedactingMetricExporter),
+        ):
+            for processor in existing.instances(owner):
+                self._guard(self._adopt_exporter, problems, processor, proxy)
+        for owners, parts, safe in (
+            (_MULTI_SPAN, existing.SPAN_PARTS, self._safe_span),
+            (_MULTI_LOG, existing.LOG_PARTS, self._safe_log),
+        ):
+            for kind in owners:
+                for multi in existing.instances(kind):
+                    self._guard(self._adopt_parts, problems, multi, parts, safe)
+        for reader in existing.instances(MetricReader):
+            self._guard(self._adopt_reader, problems, reader)
+        self.unprotected = tuple(problems)
+
+    @staticmethod
+    def _guard(adopt: Callable[..., None], problems: list[str], found: Any, *args: Any) -> None:
+        try:
+            adopt(found, *args)
+        except Exception as error:  # noqa: BLE001 - whatever this SDK does differently
+            name = type(found).__qualname__
+            problems.append(f"{name} ({type(error).__name__}: {error})")
+            _logger.error(  # noqa: TRY400 - the traceback would be ours, the remedy is theirs
+                "A %s that was there before ffe_otel cannot be put behind redaction; what it "
+                "sends may hold secrets. Install ffe_otel before it is set up, or remove it",
+                name,
+            )
+
+    def _adopt_exporter(self, processor: Any, proxy: type[RedactingExporter]) -> None:
+        holder, name = existing.exporter_holder(processor)
+        exporter = getattr(holder, name)
+        safe = self._behind(exporter, proxy)
+        if safe is not exporter:
+            self._patches.replace(holder, name, safe)
+            self._watch(processor)
+
+    def _adopt_parts(self, multi: Any, name: str, safe: Callable[[Any], Any]) -> None:
+        parts = tuple(getattr(multi, name))
+        safe_parts = tuple(safe(part) for part in parts)
+        if any(a is not b for a, b in zip(parts, safe_parts, strict=True)):
+            self._patches.replace(multi, name, safe_parts)
+
+    def _adopt_reader(self, reader: Any) -> None:
+        callback = getattr(reader, existing.COLLECT)
+        safe = self._safe_callback(callback)
+        if safe is not callback:
+            self._patches.replace(reader, existing.COLLECT, safe)
+
+
+class _Collect:
+    """A reader's collect callback whose metrics are redacted."""
+
+    __slots__ = ("_collect", "_seam")
+
+    def __init__(self, collect: Callable[..., MetricsData | None], seam: Seam) -> None:
+        self._collect = collect
+        self._seam = seam
+
+    def __call__(self, *args: Any, **kwargs: Any) -> MetricsData | None:
+        data = self._collect(*args, **kwargs)
+        if data is None:
+            return None
+        return redact_metrics(data, self._seam.redactor, self._seam.limit)
+
+
+def _begin_shutdown(exporter: Any, seconds: float) -> None:
+    """Tell an exporter of ours that its time is limited from now on."""
+    begin = getattr(exporter, "begin_shutdown", None)
+    if begin is not None:
+        begin(seconds)

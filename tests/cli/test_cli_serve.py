@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ffe-otel serve` and `run --serve` with the real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import urllib.request
+
+import psutil
+import pytest
+
+from ffe_otel.cli import backend, serve
+from ffe_otel.cli.client import find_server
+from ffe_otel.config import load_config
+
+ANY_PORTS = {
+    "FFE_OTEL__SERVE__PORT": "0",
+    "FFE_OTEL__SERVE__OTLP_HTTP_PORT": "0",
+    "FFE_OTEL__SERVE__OTLP_GRPC_PORT": "0",
+}
+TRACE_ID = "0123456789abcdef0123456789abcdef"
+SENDING = f"""
+import json, os, time, urllib.request
+now = time.time_ns()
+span = {{"traceId": "{TRACE_ID}", "spanId": "0123456789abcdef", "name": "ffe.cycle", "kind": 1,
+        "startTimeUnixNano": str(now - 10**9), "endTimeUnixNano": str(now)}}
+scope = {{"scope": {{"name": "ffe_otel"}}, "spans": [span]}}
+body = {{"resourceSpans": [{{"scopeSpans": [scope]}}]}}
+request = urllib.request.Request(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces",
+    json.dumps(body).encode(), {{"Content-Type": "application/json"}})
+print(urllib.request.urlopen(request).status, flush=True)
+raise SystemExit(6)
+"""
+
+
+@pytest.fixture
+def any_ports(home, monkeypatch):
+    for name, value in ANY_PORTS.items():
+        monkeypatch.setenv(name, value)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_serve_says_where_it_is_and_ends_at_ctrl_c(start, home, cli):
+    process = start("serve", "--ephemeral-ports", "--store", str(home / "store"))
+    lines = [process.stdout.readline().split(maxsplit=1) for _ in range(4)]
+
+    assert [line[0] for line in lines] == ["page", "OTLP/HTTP", "OTLP/gRPC", "store"]
+    assert lines[3][1].strip() == str(home / "store")
+    server = find_server(load_config().config)
+    assert lines[0][1].strip() == server.page_with_token
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(server.page_with_token) as page:
+        assert page.status == 200
+    assert cli("status").exit_code == 1
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(30) == 0
+    assert process.stderr.read() == ""
+    assert cli("status").exit_code == 2
+
+
+def test_serve_as_json(start, home):
+    process = start("serve", "--ephemeral-ports", "--otlp-grpc-port", "-1", "--json")
+    text = ""
+    while not text.endswith("}\n"):
+        text += process.stdout.readline()
+
+    said = json.loads(text)
+
+    assert said["page"].startswith("http://127.0.0.1:")
+    assert said["otlp_grpc"] is None
+
+
+def test_a_port_that_is_taken(cli):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        result = cli("serve", "--ephemeral-ports", "--port", str(port))
+
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{port} for the page: Address already in use" in (
+        result.output
+    )
+    assert f"it is held by process {os.getpid()}" in result.output
+    assert "choose another with --port" in result.output
+
+
+def test_a_store_that_cannot_be_written(cli, home):
+    (home / "file").touch()
+
+    result = cli("serve", "--ephemeral-ports", "--store", str(home / "file" / "store"))
+
+    assert result.exit_code == 1
+    assert str(home / "file" / "store") in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_address_others_can_reach_needs_encryption(cli):
+    result = cli("serve", "--ephemeral-ports", "--host", "0.0.0.0")
+
+    assert result.exit_code == 1
+    assert "serve.tls_certificate" in result.output
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("run", "--serve", "--", "true")])
+def test_the_extra_is_not_installed(cli, monkeypatch, arguments):
+    for module in (serve, backend):
+        monkeypatch.setattr(module, "missing", lambda _: ["duckdb"])
+
+    result = cli(*arguments)
+
+    assert result.exit_code == 1
+    assert "needs duckdb; install with: pip install 'ffe-otel[serve]'" in result.output
+
+
+def test_run_brings_a_server_up_and_takes_it_down(start, any_ports, home, cli):
+    process = start("run", "--serve", "--", sys.executable, "-c", SENDING)
+
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 6
+    assert out == "200\n"
+    assert "page  http://127.0.0.1:" in err
+    assert not (home / "state" / "ffe_otel" / "serve.json").exists()
+    again = start("serve", "--ephemeral-ports")
+    again.stdout.readline()
+    result = cli("trace", TRACE_ID)
+    assert "ffe.cycle" in result.output
+    assert "1.00 s" in result.output
+
+
+def test_the_server_outlives_a_signal_to_the_command(start, any_ports, until, home):
+    script = (
+        "import signal, sys, urllib.request, os\n"
+        "def end(*_):\n"
+        "    url = os.environ['OTEL_EXPORTER_OTLP_ENDPOINT'] + '/v1/traces'\n"
+        "    ask = urllib.request.Request(url, b'',"
+        " {'Content-Type': 'application/x-protobuf'})\n"
+        "    print(urllib.request.urlopen(ask).status, flush=True)\n"
+        "    sys.exit(9)\n"
+        "signal.signal(signal.SIGINT, end)\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    process = start("run", "--serve", "--", sys.executable, "-c", script, start_new_session=True)
+    assert process.stdout.readline() == "ready\n"
+    server = find_server(load_config().config)
+
+    os.killpg(process.pid, signal.SIGINT)
+
+    assert process.communicate(timeout=60)[0] == "200\n"
+    assert process.returncode == 9
+    until(lambda: not alive(server.pid))
+
+
+def test_a_signal_while_the_server_starts_leaves_nothing_running(start, any_ports, until, home):
+    process = start("run", "--serve", "--", sys.executable, "-c", "print('never')")
+    log = home / "state" / "ffe_otel" / "serve.log"
+    until(log.exists)
+    children = until(lambda: psutil.Process(process.pid).children())
+
+    process.send_signal(signal.SIGTERM)
+
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) in [(128 + signal.SIGTERM, ""), (-signal.SIGTERM, "")]
+    assert not any(alive(child.pid) for child in children)
+
+
+def test_a_server_that_does_not_come_up(start, any_ports, home):
+    (home / "file").touch()
+    environ = {"FFE_OTEL__SERVE__STORE_PATH": str(home / "file" / "store")}
+
+    process = start("run", "--serve", "--", "touch", "started", env=environ)
+
+    assert process.wait(60) == 1
+    assert "ffe-otel serve ended at once" in process.stderr.read()
+    assert not (home / "work" / "started").exists()
+
+
+def test_ports_that_are_taken_are_replaced(start, home, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environ = {**ANY_PORTS, "FFE_OTEL__SERVE__OTLP_HTTP_PORT": str(port)}
+        script = "import os; print(os.environ['OTEL_EXPORTER_OTLP_ENDPOINT'])"
+
+        process = start("run", "--serve", "--", sys.executable, "-c", script, env=environ)
+
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.startswith("http://127.0.0.1:")
+    assert out.strip() != f"http://127.0.0.1:{port}"

@@ -13,7 +13,7 @@ from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from ffe_otel._testing import points, tree
 from ffe_otel._testing.repeatable import FakeClock, RepeatableIds
@@ -55,7 +55,7 @@ class Telemetry:
         self._spans = InMemorySpanExporter()
         self._logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         self._metrics = points.MemoryReader()
-        self._registry = CollectorRegistry()
+        self._page = prometheus.MetricsPage(config.metrics.prometheus)
         self._stack = ExitStack()
         try:
             self.handle = self._install(config, hooks=hooks, seed=seed)
@@ -82,8 +82,10 @@ class Telemetry:
         self._stack.callback(handle.uninstall)
         if handle.runtime is None or handle.meter_provider is None:
             raise RuntimeError("capture cannot be installed in a process that gevent patched")
-        for reader in prometheus.readers(self._registry):
-            handle.meter_provider.add_metric_reader(reader)
+        # Ours only: the engine's metrics would go to prometheus_client's global registry.
+        handle.meter_provider.add_metric_reader(
+            prometheus.ScopeReader(self._page.inner, prometheus.is_ours, self._page.exemplars)
+        )
         self._stack.callback(propagate.set_global_textmap, propagate.get_global_textmap())
         propagate.set_global_textmap(FfePropagator(config.logging.correlation_id_header))
         # A step that an earlier test left open must not become a parent here.
@@ -149,9 +151,9 @@ class Telemetry:
         return points.value(self.metrics(), name, labels)
 
     def prometheus_text(self) -> str:
-        """Collect now and write the metrics page, in Prometheus' text format."""
+        """Collect now and write what the metrics page would show, as Prometheus' text."""
         self._flush()
-        return generate_latest(self._registry).decode()
+        return generate_latest(self._page.registry).decode()
 
     def clear(self) -> None:
         """Forget spans, log records and events so far; metrics go on counting."""

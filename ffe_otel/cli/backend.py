@@ -121,6 +121,8 @@ def _start(config: Config, config_file: Path | None, log: Path) -> subprocess.Po
     try:
         return subprocess.Popen(  # noqa: S603 - our own program
             command,
+            # An environment that instruments every Python would make it send to itself.
+            env={**os.environ, "OTEL_SDK_DISABLED": "true"},
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,

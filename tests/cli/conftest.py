@@ -55,10 +55,10 @@ def start(home):
     """Start the command line as a process; what still runs at the end is killed."""
     started = []
 
-    def _start(*arguments: str, **options) -> subprocess.Popen:
+    def _start(*arguments: str, through: tuple[str, ...] = (), **options) -> subprocess.Popen:
         environ = {**os.environ, "OTEL_SDK_DISABLED": "true", **options.pop("env", {})}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-        command = [sys.executable, "-m", "ffe_otel.cli", *arguments]
+        command = [*through, sys.executable, "-m", "ffe_otel.cli", *arguments]
         process = subprocess.Popen(command, env=environ, **options)
         started.append(process)
         return process

@@ -37,6 +37,9 @@ while True:
     signal.pause()
 """
 
+# Makes its standard input the terminal of a new session and becomes its arguments there.
+ON_TERMINAL = "import os, sys; os.login_tty(os.dup(0)); os.execv(sys.argv[1], sys.argv[1:])"
+
 
 @pytest.fixture(params=[ALONE, BESIDE], ids=["alone", "beside a server"])
 def run(request, fake_serve):
@@ -104,7 +107,7 @@ def test_ctrl_c_on_a_terminal_arrives_once(start, run):
     process = start(
         *run, sys.executable, "-c", COUNTING,
         stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, text=False,
-        preexec_fn=lambda: os.login_tty(theirs),
+        through=(sys.executable, "-c", ON_TERMINAL),
     )  # fmt: skip
     os.close(theirs)
     screen = b""

@@ -10,8 +10,10 @@ them, as if we were not there.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
+import weakref
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from opentelemetry.sdk.metrics.export import Metric as SdkMetric
     from opentelemetry.sdk.metrics.export import MetricReader
     from prometheus_client.metrics_core import Metric
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ffe_otel.export")
 _PORTS_TRIED = 100
+_POLL_SECONDS = 0.25
 
 
 def is_ours(scope_name: str) -> bool:
@@ -41,13 +45,13 @@ def is_ours(scope_name: str) -> bool:
     return scope_name == semconv.SCOPE or scope_name.startswith(semconv.SCOPE + ".")
 
 
-def keep(data: MetricsData, wanted: Callable[[str, str], bool]) -> MetricsData:
-    """Leave out what ``wanted(scope name, metric name)`` does not want."""
+def keep(data: MetricsData, wanted: Callable[[str, SdkMetric], bool]) -> MetricsData:
+    """Leave out what ``wanted(scope name, metric)`` does not want."""
     resources = []
     for resource in data.resource_metrics:
         scopes = []
         for scope in resource.scope_metrics:
-            metrics = [m for m in scope.metrics if wanted(scope.scope.name, m.name)]
+            metrics = [m for m in scope.metrics if wanted(scope.scope.name, m)]
             if metrics:
                 scopes.append(type(scope)(scope.scope, metrics, scope.schema_url))
         if scopes:
@@ -59,20 +63,26 @@ class ScopeReader(PrometheusMetricReader):
     """Puts the metrics of some scopes on a registry."""
 
     def __init__(
-        self, registry: CollectorRegistry, wanted: Callable[[str], bool], exemplars: Exemplars
+        self,
+        registry: CollectorRegistry,
+        wanted: Callable[[str], bool],
+        exemplars: Exemplars,
+        *,
+        scope_labels: bool,
     ) -> None:
-        super().__init__(
-            scope_info_enabled=False, registry=registry, disable_target_info=registry is REGISTRY
-        )
+        """Serve scopes that are ``wanted``, with or without ``otel_scope_*`` labels."""
+        super().__init__(scope_info_enabled=scope_labels, registry=registry)
         self._wanted = wanted
         self._exemplars = exemplars
 
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> None:
-        kept = keep(metrics_data, lambda scope, _name: self._wanted(scope))
-        self._exemplars.remember(kept)
-        super()._receive_metrics(kept, timeout_millis, **kwargs)
+        kept = keep(metrics_data, lambda scope, _metric: self._wanted(scope))
+        # The first data decide on target_info for good, so they must not be empty.
+        if kept.resource_metrics:
+            self._exemplars.remember(kept)
+            super()._receive_metrics(kept, timeout_millis, **kwargs)
 
 
 class _Page:
@@ -81,10 +91,14 @@ class _Page:
     def __init__(self, inner: CollectorRegistry, exemplars: Exemplars) -> None:
         self._inner = inner
         self._exemplars = exemplars
+        self._lock = threading.Lock()
 
     def collect(self) -> Iterator[Metric]:
         """Collect as a Prometheus scrape does."""
-        for family in self._inner.collect():
+        # Two scrapes at once would find the data of both in the reader's one queue.
+        with self._lock:
+            families = list(self._inner.collect())
+        for family in families:
             yield self._exemplars.attach(family)
 
 
@@ -104,6 +118,14 @@ class MetricsPage:
         self.exemplars = Exemplars()
         self.registry = CollectorRegistry()
         self.registry.register(_Page(self.inner, self.exemplars))
+        if hasattr(os, "register_at_fork"):
+            abandon = weakref.WeakMethod(self._abandon)
+
+            def after_fork() -> None:
+                if method := abandon():
+                    method()
+
+            os.register_at_fork(after_in_child=after_fork)
 
     @property
     def port(self) -> int | None:
@@ -146,6 +168,13 @@ class MetricsPage:
         if thread is not None:
             thread.join(timeout=1)
 
+    def _abandon(self) -> None:
+        """In a forked child: nobody serves the inherited socket, so do not hold the port."""
+        server, self._server, self._thread = self._server, None, None
+        self._lock = threading.Lock()
+        if server is not None:
+            server.server_close()
+
     def _listen(self, first: int) -> bool:
         last = first + _PORTS_TRIED if first else 1
         problem: OSError | None = None
@@ -160,7 +189,10 @@ class MetricsPage:
             with self._lock:
                 self._server = server
                 self._thread = threading.Thread(
-                    target=server.serve_forever, name="ffe-otel-metrics", daemon=True
+                    target=server.serve_forever,
+                    args=(_POLL_SECONDS,),
+                    name="ffe-otel-metrics",
+                    daemon=True,
                 )
                 self._thread.start()
             if first and port != self._config.port:
@@ -181,11 +213,17 @@ class MetricsPage:
         path = self._config.path
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            status, text = "404 Not Found", f"metrics are at {path}\n"
             if environ.get("PATH_INFO") == path:
-                found: Iterable[bytes] = metrics(environ, start_response)
-                return found
-            start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-            return [f"metrics are at {path}\n".encode()]
+                try:
+                    found: Iterable[bytes] = metrics(environ, start_response)
+                except Exception as error:  # noqa: BLE001 - a callback of anybody's instrument
+                    status = "500 Internal Server Error"
+                    text = f"metrics cannot be collected: {type(error).__name__}\n"
+                else:
+                    return found
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [text.encode()]
 
         return app
 
@@ -207,6 +245,8 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = 10  # seconds for a client that says nothing
+
     def log_message(self, *_args: Any) -> None:
         """A scrape every few seconds is nobody's news."""
 
@@ -220,7 +260,7 @@ def readers(page: MetricsPage | None) -> list[MetricReader]:
     Returns:
         The page's reader, and one for all other scopes on the default registry.
     """
-    engine = ScopeReader(REGISTRY, lambda scope: not is_ours(scope), Exemplars())
+    engine = ScopeReader(REGISTRY, lambda scope: not is_ours(scope), Exemplars(), scope_labels=True)
     if page is None:
         return [engine]
-    return [ScopeReader(page.inner, is_ours, page.exemplars), engine]
+    return [ScopeReader(page.inner, is_ours, page.exemplars, scope_labels=False), engine]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ VALUES: Final = frozenset({"any", "opaque"})
 EXTENTS: Final = frozenset({"word", "scheme", "line"})
 CHECKS: Final = frozenset({"", "opaque", "jwt", "basic"})
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEFAULT_FILE: Final = "default_rules.yaml"
 # A character class, an escaped character, or any other character: the lint steps over
 # the first two, where `*` and `+` are plain characters.
@@ -99,8 +101,7 @@ def load_catalogue(extra: Path | None = None, disabled: Collection[str] = ()) ->
         CatalogueError: ``extra`` cannot be read or breaks the format, or ``disabled`` names
             a rule that does not exist.
     """
-    packaged = resources.files(__package__).joinpath(_DEFAULT_FILE).read_text(encoding="utf-8")
-    rules = {rule.id: rule for rule in _parse(packaged, _DEFAULT_FILE)}
+    rules = {rule.id: rule for rule in _packaged()}
     if extra is not None:
         try:
             text = extra.read_text(encoding="utf-8")
@@ -117,9 +118,15 @@ def load_catalogue(extra: Path | None = None, disabled: Collection[str] = ()) ->
     return Catalogue(tuple(rule for rule in rules.values() if rule.id not in disabled))
 
 
+@cache
+def _packaged() -> tuple[Rule, ...]:
+    text = resources.files(__package__).joinpath(_DEFAULT_FILE).read_text(encoding="utf-8")
+    return tuple(_parse(text, _DEFAULT_FILE))
+
+
 def _parse(text: str, source: str) -> Iterator[Rule]:
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:
         raise CatalogueError(f"{source}: not YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("rules"), list):

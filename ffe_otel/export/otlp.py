@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OTLP over HTTP: exporters, processors and the reader, made from the configuration.
+
+Standard ``OTEL_*`` variables win and mean what OpenTelemetry says; the configuration fills
+in what they leave open. The exporters are those of opentelemetry-exporter-otlp-proto-http
+with a session that keeps deadlines.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.util.re import parse_env_headers
+
+from ffe_otel import semconv
+from ffe_otel.export.families import prometheus_name
+from ffe_otel.export.prometheus import is_ours, keep
+from ffe_otel.export.session import DeadlineSession
+from ffe_otel.export.stats import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+    from opentelemetry.sdk.metrics.export import Metric, MetricExporter, MetricsData
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from ffe_otel.config.model import Config
+
+_logger = logging.getLogger("ffe_otel.export")
+_BATCH: Final = 512
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How one signal is sent."""
+
+    endpoint: str
+    headers: dict[str, str]
+    timeout: float
+    compression: str
+
+    @property
+    def loopback(self) -> bool:
+        host = urlsplit(self.endpoint).hostname or ""
+        return host in _LOOPBACK or host.startswith("127.")
+
+    @property
+    def target(self) -> str:
+        """Scheme, host and port: what is up or down."""
+        parts = urlsplit(self.endpoint)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def endpoint(config: Config, signal: str) -> str:
+    """The URL that ``traces``, ``metrics`` or ``logs`` are sent to."""
+    own = _environment(signal, "ENDPOINT", common=False)
+    if own:
+        return own
+    base = _environment(signal, "ENDPOINT") or config.telemetry.otlp_endpoint
+    return f"{base.rstrip('/')}/v1/{signal}"
+
+
+def _environment(signal: str, name: str, *, common: bool = True) -> str:
+    """The variable of the signal, else that of all signals; empty means not set."""
+    own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
+    return own or (os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip() if common else "")
+
+
+def _settings(config: Config, signal: Signal) -> _Settings:
+    url = endpoint(config, signal)
+    given = parse_env_headers(_environment(signal, "HEADERS"), liberal=True)
+    configured = config.telemetry.otlp_headers
+    headers = {**{key.lower(): value for key, value in configured.items()}, **given}
+    timeout = config.telemetry.otlp_timeout_seconds
+    if text := _environment(signal, "TIMEOUT"):
+        try:
+            timeout = float(text)
+        except ValueError:
+            _logger.warning(
+                "OTEL_EXPORTER_OTLP_TIMEOUT is %r, not a number of seconds: %s are sent with a "
+                "deadline of %s s",
+                text,
+                signal,
+                timeout,
+            )
+    return _Settings(url, headers, timeout, _environment(signal, "COMPRESSION").lower())
+
+
+class _Bounded:
+    """What our exporters add: where they send to, and an end that can be hastened."""
+
+    def __init__(self, settings: _Settings) -> None:
+        gzip = settings.compression == "gzip" or not (settings.compression or settings.loopback)
+        deflate = settings.compression == "deflate"
+        self._deadline_session = DeadlineSession(gzip=gzip, loopback=settings.loopback)
+        self.target = settings.target
+        arguments: dict[str, Any] = {
+            "endpoint": settings.endpoint,
+            "headers": settings.headers,
+            "timeout": settings.timeout,
+            "compression": Compression.Deflate if deflate else Compression.NoCompression,
+            "session": self._deadline_session,
+        }
+        super().__init__(**arguments)
+
+    @property
+    def closing(self) -> bool:
+        """Whether a shutdown has begun."""
+        return self._deadline_session.closing
+
+    def begin_shutdown(self, seconds: float) -> None:
+        """End what is under way within ``seconds``; pauses between attempts end at once."""
+        self._deadline_session.begin_shutdown(seconds)
+
+
+class OtlpSpanExporter(_Bounded, OTLPSpanExporter):
+    """The SDK's exporter with deadlines that hold."""
+
+
+class OtlpLogExporter(_Bounded, OTLPLogExporter):
+    """The SDK's exporter with deadlines that hold."""
+
+
+class OtlpMetricExporter(_Bounded, OTLPMetricExporter):
+    """The SDK's exporter with deadlines that hold."""
+
+
+def span_exporter(config: Config) -> SpanExporter:
+    """An OTLP/HTTP exporter of spans."""
+    return OtlpSpanExporter(_settings(config, Signal.TRACES))
+
+
+def log_exporter(config: Config) -> LogRecordExporter:
+    """An OTLP/HTTP exporter of log records."""
+    return OtlpLogExporter(_settings(config, Signal.LOGS))
+
+
+def metric_exporter(config: Config) -> MetricExporter:
+    """An OTLP/HTTP exporter of metrics."""
+    return OtlpMetricExporter(_settings(config, Signal.METRICS))
+
+
+def span_processor(config: Config, exporter: SpanExporter | None = None) -> BatchSpanProcessor:
+    """A batch processor in the configured bounds; ``OTEL_BSP_*`` wins."""
+    return BatchSpanProcessor(
+        exporter or span_exporter(config), **_batch_arguments(config, "OTEL_BSP")
+    )
+
+
+def log_processor(
+    config: Config, exporter: LogRecordExporter | None = None
+) -> BatchLogRecordProcessor:
+    """A batch processor in the configured bounds; ``OTEL_BLRP_*`` wins."""
+    return BatchLogRecordProcessor(
+        exporter or log_exporter(config), **_batch_arguments(config, "OTEL_BLRP")
+    )
+
+
+def _batch_arguments(config: Config, prefix: str) -> dict[str, Any]:
+    size = config.limits.queue_size
+    wanted: Mapping[str, tuple[str, float]] = {
+        "MAX_QUEUE_SIZE": ("max_queue_size", size),
+        "SCHEDULE_DELAY": (
+            "schedule_delay_millis",
+            config.metrics.intervals.api_metrics * 1000,
+        ),
+        "MAX_EXPORT_BATCH_SIZE": ("max_export_batch_size", min(_BATCH, size)),
+    }
+    return {
+        argument: value
+        for variable, (argument, value) in wanted.items()
+        if not os.environ.get(f"{prefix}_{variable}")
+    }
+
+
+def metric_reader(
+    config: Config, exporter: MetricExporter | None = None
+) -> PeriodicExportingMetricReader:
+    """A periodic reader in the configured interval; ``OTEL_METRIC_EXPORT_*`` wins."""
+    arguments: dict[str, Any] = {}
+    if not os.environ.get("OTEL_METRIC_EXPORT_INTERVAL"):
+        interval = config.metrics.intervals.resource_metrics
+        arguments["export_interval_millis"] = interval * 1000
+    if not os.environ.get("OTEL_METRIC_EXPORT_TIMEOUT"):
+        arguments["export_timeout_millis"] = config.telemetry.otlp_timeout_seconds * 1000
+    return OtlpMetricReader(exporter or metric_exporter(config), **arguments)
+
+
+class OtlpMetricReader(PeriodicExportingMetricReader):
+    """Leaves out metrics of the engine that bear one of our names.
+
+    Summed up in a backend, the same events under two sets of labels would count twice.
+    """
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> None:
+        kept = keep(metrics_data, _is_wanted)
+        super()._receive_metrics(kept, timeout_millis, **kwargs)
+
+
+def _is_wanted(scope: str, metric: Metric) -> bool:
+    return is_ours(scope) or prometheus_name(metric) not in semconv.PROMETHEUS_NAMES

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP for the OTLP exporters, with deadlines that hold.
+
+The exporters of opentelemetry-exporter-otlp-proto-http take a ``requests`` session. This
+one does the retrying, the compressing and the giving up itself, so that the versions of
+the SDK behave alike and an exit is never held up by a dead endpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+import zlib
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import requests
+from requests.adapters import HTTPAdapter
+
+_CONNECT_SECONDS: Final = 2.0
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 4.0
+_DEFAULT_TIMEOUT: Final = 10.0
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_TRY_AGAIN: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
+
+class GivenUp(requests.RequestException):
+    """A request that is not going to succeed in time; the text is the reason.
+
+    The SDK's exporters do not try again after an exception of this type.
+    """
+
+
+class DeadlineSession(requests.Session):
+    """A session whose requests, with all their retries, end in time."""
+
+    def __init__(self, *, gzip: bool, loopback: bool) -> None:
+        """Make a session.
+
+        Args:
+            gzip: compress bodies, at the lowest level: for telemetry the higher ones cost
+                several times as much and save little.
+            loopback: the endpoint is on this machine, so proxies and ``.netrc`` are not
+                for it.
+        """
+        super().__init__()
+        self.trust_env = not loopback
+        self._gzip = gzip
+        self._closing = threading.Event()
+        self._last_moment = float("inf")
+        if hasattr(os, "register_at_fork"):
+            reconnect = weakref.WeakMethod(self._reconnect)
+
+            def after_fork() -> None:
+                if method := reconnect():
+                    method()
+
+            os.register_at_fork(after_in_child=after_fork)
+
+    @property
+    def closing(self) -> bool:
+        """Whether a shutdown has begun."""
+        return self._closing.is_set()
+
+    def begin_shutdown(self, seconds: float) -> None:
+        """End every request within ``seconds`` from now, and pauses at once."""
+        self._last_moment = time.monotonic() + seconds
+        self._closing.set()
+
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request and try again while that makes sense and there is time.
+
+        ``timeout`` is the deadline for all attempts together, in seconds.
+
+        Raises:
+            GivenUp: there was no answer, or none but "try again later".
+        """
+        deadline = time.monotonic() + _seconds(kwargs.pop("timeout", None))
+        if self._gzip and isinstance(kwargs.get("data"), bytes):
+            kwargs["data"], kwargs["headers"] = _compress(kwargs["data"], kwargs.get("headers"))
+        send: Any = super().request
+        pause, attempt = _FIRST_PAUSE, 0
+        while True:
+            remaining = min(deadline, self._last_moment) - time.monotonic()
+            if remaining <= 0:
+                raise GivenUp("no time left")
+            reason, wait = "", pause
+            try:
+                response = super().request(
+                    method,
+                    url,
+                    *args,
+                    timeout=(min(remaining, _CONNECT_SECONDS), remaining),
+                    **kwargs,
+                )
+            except requests.Timeout:
+                reason = f"no answer within {remaining:.1f} s"
+            except requests.RequestException as error:
+                reason = _reason(error)
+            else:
+                if response.status_code not in _TRY_AGAIN:
+                    return response
+                reason = f"answered {response.status_code}"
+                wait = max(pause, _retry_after(response))
+            # A pooled connection may have died in the meantime: that is no failure yet.
+            if attempt:
+                self._pause(wait, deadline, reason)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            attempt += 1
+
+    def _pause(self, seconds: float, deadline: float, reason: str) -> None:
+        if time.monotonic() + seconds >= min(deadline, self._last_moment):
+            raise GivenUp(reason)
+        if self._closing.wait(seconds):
+            raise GivenUp(reason)
+
+    def _reconnect(self) -> None:
+        """Leave the connections to the parent process: two writers would garble them."""
+        for prefix in ("https://", "http://"):
+            self.mount(prefix, HTTPAdapter())
+        self._closing = threading.Event()
+        self._last_moment = float("inf")
+
+
+def _seconds(timeout: Any) -> float:
+    if isinstance(timeout, tuple):
+        timeout = timeout[-1]
+    return float(timeout) if timeout is not None else _DEFAULT_TIMEOUT
+
+
+def _compress(data: bytes, headers: Any) -> tuple[bytes, dict[str, str]]:
+    compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
+    packed = compressor.compress(data) + compressor.flush()
+    return packed, {**(headers or {}), "Content-Encoding": "gzip"}
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's words for what went wrong, or the exception's name."""
+    pending: list[Any] = [error]
+    for _ in range(8):
+        if not pending:
+            break
+        current = pending.pop()
+        if isinstance(current, OSError) and current.strerror:
+            return current.strerror.lower()
+        causes = (getattr(current, "reason", None), current.__cause__, current.__context__)
+        pending += [e for e in (*current.args, *causes) if isinstance(e, BaseException)]
+    return type(error).__name__
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Seconds the server asks to wait; 0 when it does not say."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0

@@ -90,20 +90,15 @@ class DeadlineSession(requests.Session):
         if self._gzip and isinstance(kwargs.get("data"), bytes):
             kwargs["data"], kwargs["headers"] = _compress(kwargs["data"], kwargs.get("headers"))
         send: Any = super().request
-        pause, attempt = _FIRST_PAUSE, 0
+        pause, attempt, reason = _FIRST_PAUSE, 0, ""
         while True:
             remaining = min(deadline, self._last_moment) - time.monotonic()
             if remaining <= 0:
-                raise GivenUp("no time left")
-            reason, wait = "", pause
+                raise GivenUp(reason or "no time left")
+            kwargs["timeout"] = (min(remaining, _CONNECT_SECONDS), remaining)
+            wait = pause
             try:
-                response = super().request(
-                    method,
-                    url,
-                    *args,
-                    timeout=(min(remaining, _CONNECT_SECONDS), remaining),
-                    **kwargs,
-                )
+                response: requests.Response = send(method, url, *args, **kwargs)
             except requests.Timeout:
                 reason = f"no answer within {remaining:.1f} s"
             except requests.RequestException as error:

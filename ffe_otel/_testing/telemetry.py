@@ -84,7 +84,9 @@ class Telemetry:
             raise RuntimeError("capture cannot be installed in a process that gevent patched")
         # Ours only: the engine's metrics would go to prometheus_client's global registry.
         handle.meter_provider.add_metric_reader(
-            prometheus.ScopeReader(self._page.inner, prometheus.is_ours, self._page.exemplars)
+            prometheus.ScopeReader(
+                self._page.inner, prometheus.is_ours, self._page.exemplars, scope_labels=False
+            )
         )
         self._stack.callback(propagate.set_global_textmap, propagate.get_global_textmap())
         propagate.set_global_textmap(FfePropagator(config.logging.correlation_id_header))

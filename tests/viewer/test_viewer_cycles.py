@@ -8,6 +8,7 @@ import time
 import pytest
 import viewer_data
 from playwright.sync_api import expect
+from viewer_page import press
 
 pytestmark = pytest.mark.browser
 
@@ -72,10 +73,9 @@ def test_search_narrows_and_an_empty_result_offers_a_way_back(page, server) -> N
 def test_older_cycles_come_when_scrolled_to(page, server, stub) -> None:
     open_list(page, server)
     table = page.locator(".cycle-table")
-    for _ in range(4):
+    for loaded in (100, len(stub.rows)):
         table.evaluate("element => element.scrollTo(0, element.scrollHeight)")
-        page.wait_for_timeout(150)
-    expect(page.locator(".cycle")).to_have_count(len(stub.rows))
+        expect(page.locator(".cycle")).to_have_count(loaded)
     expect(page.locator(".more")).to_contain_text("first cycle")
 
 
@@ -85,6 +85,14 @@ def test_keyboard_moves_through_the_list_and_opens_a_cycle(page, server, stub) -
         page.keyboard.press(key)
     page.wait_for_selector(".row")
     assert stub.rows[1]["trace_id"] in page.url
+
+
+def test_a_click_anywhere_in_a_row_opens_it_and_back_keeps_the_filter(page, server, stub) -> None:
+    open_list(page, server, "?asset=EURUSD")
+    page.locator(".phases").nth(2).click()
+    page.wait_for_selector(".row")
+    page.get_by_label("All cycles", exact=True).click()
+    expect(page.get_by_label("Asset")).to_have_value("EURUSD")
 
 
 def test_a_running_cycle_appears_grows_and_ends_without_a_reload(page, server, stub) -> None:
@@ -110,8 +118,10 @@ def test_pause_holds_updates_back_until_resumed(page, server, stub) -> None:
     row, _ = viewer_data.running(time.time_ns(), "c" * 32)
     stub.rows.insert(0, row)
     stub.publish("cycles", {"trace_ids": [row["trace_id"]]})
-    page.wait_for_timeout(300)
+    before = len(stub.requests)
+    press(page, "j", "j")
     assert page.locator(".cycle.running").count() == 0
+    assert not any("/cycles" in request for request in stub.requests[before:])
     page.keyboard.press("p")
     expect(page.locator(".cycle.running")).to_have_count(1)
 
@@ -119,7 +129,7 @@ def test_pause_holds_updates_back_until_resumed(page, server, stub) -> None:
 def test_status_strip_says_how_the_agent_is(page, server, stub) -> None:
     open_list(page, server)
     strip = page.locator(".strip")
-    expect(strip).to_contain_text("IDLE")
+    expect(strip).to_contain_text("Idle")
     expect(strip).to_contain_text("+$138.42")
     expect(strip).to_contain_text("s ago")
     expect(strip.locator(".cell.warn")).to_have_count(0)

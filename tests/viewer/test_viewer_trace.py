@@ -10,6 +10,7 @@ import time
 import pytest
 import viewer_data
 from playwright.sync_api import expect
+from viewer_page import press
 
 pytestmark = pytest.mark.browser
 
@@ -50,17 +51,16 @@ def test_a_cycle_opens_from_the_list_with_its_logs_inside_in_order_of_time(
 
 def test_n_finds_the_errors_one_after_the_other(page, server, failed) -> None:
     open_trace(page, server, failed.trace_id)
-    page.keyboard.press("[")
-    page.keyboard.press("[")
+    press(page, "[", "[")
     selected = page.locator(".row.selected")
     found = []
     for _ in range(5):
-        page.keyboard.press("n")
+        press(page, "n")
         found.append(selected.locator(".title, .message").inner_text())
     assert found[0] == "ffe.cycle"
     assert "chat claude-sonnet-4-5" in found
     assert any(text.startswith("Local LLM error") for text in found)
-    page.keyboard.press("N")
+    press(page, "N")
     assert selected.locator(".title, .message").inner_text() == found[-2]
 
 
@@ -92,61 +92,58 @@ def test_every_digit_of_a_time_survives(page, server, stub) -> None:
 
 def test_only_errors_keeps_what_leads_to_them(page, server, failed) -> None:
     open_trace(page, server, failed.trace_id)
-    page.keyboard.press("e")
+    press(page, "e")
     expect(page.get_by_text("perception", exact=True)).to_have_count(0)
     assert rows(page)[:4] == ["ffe.cycle", "reasoning", "ffe.decision.generate", "ffe.debate.role"]
     assert "errors=1" in page.url
-    page.keyboard.press("e")
+    press(page, "e")
     expect(page.get_by_text("perception", exact=True)).to_have_count(1)
 
 
 def test_keys_move_collapse_and_close(page, server, failed) -> None:
     open_trace(page, server, failed.trace_id)
     every = page.locator(".row").count()
-    page.keyboard.press("j")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
+    press(page, "j", "ArrowDown", "ArrowDown")
     expect(page.locator(".row.selected .title")).to_have_text("perception")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator(".row.selected")).to_have_attribute("aria-expanded", "false")
     assert page.locator(".row").count() < every
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.locator(".row")).to_have_count(every)
-    page.keyboard.press("u")
+    press(page, "u")
     expect(page.locator(".row.selected .title")).to_have_text("ffe.cycle")
-    page.keyboard.press("?")
+    press(page, "?")
     expect(page.locator("#help")).to_be_visible()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator("#help")).to_have_count(0)
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator(".panel")).to_have_count(0)
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     page.wait_for_selector(".cycle")
 
 
 def test_levels_fold_and_unfold(page, server, failed) -> None:
     open_trace(page, server, failed.trace_id)
     every = page.locator(".row").count()
-    for _ in range(9):
-        page.keyboard.press("[")
+    press(page, *("[" * 9))
     assert rows(page) == ["ffe.cycle"]
     expect(page.locator(".row .badge.bad")).to_have_text("5")
-    page.keyboard.press("]")
+    press(page, "]")
     assert "perception" in rows(page)
-    page.keyboard.press("x")
+    press(page, "x")
     expect(page.locator(".row")).to_have_count(every)
 
 
 def test_logs_change_between_place_lane_and_off(page, server, failed) -> None:
     open_trace(page, server, failed.trace_id)
     assert page.locator(".row.log").count() == len(failed.logs)
-    page.keyboard.press("l")
+    press(page, "l")
     expect(page.locator(".row.log")).to_have_count(0)
     assert page.locator(".lane-tick").count() == len(failed.logs)
     assert "logs=lane" in page.url
     page.locator(".lane-tick.level-error").last.click()
     expect(page.locator(".panel .log-body")).to_contain_text("Critical debate providers failed")
-    page.keyboard.press("l")
+    press(page, "l")
     expect(page.locator(".lane")).to_have_count(0)
 
 
@@ -155,12 +152,11 @@ def test_search_marks_what_matches_and_jumps_to_it(page, server, failed) -> None
     hits = page.locator(".row.hit")
     assert hits.count() == 2
     assert page.locator(".row.dim").count() == page.locator(".row").count() - 2
-    page.keyboard.press("/")
-    page.keyboard.press("Enter")
+    press(page, "/", "Enter")
     expect(page.locator(".row.selected .title")).to_have_text("ffe.data.fetch")
     expect(page.locator(".panel mark").first).to_have_text("NEWS_SENTIMENT")
     expect(page.locator(".found")).to_have_text("1 / 2")
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator(".row.dim")).to_have_count(0)
 
 
@@ -181,7 +177,7 @@ def test_markup_in_data_stays_text(page, server, stub) -> None:
 def test_critical_path_can_be_drawn_and_hidden(page, server, failed) -> None:
     open_trace(page, server, failed.trace_id)
     assert page.locator(".row .critical").count() > 3
-    page.keyboard.press("c")
+    press(page, "c")
     expect(page.locator(".row .critical")).to_have_count(0)
 
 
@@ -195,7 +191,7 @@ def test_dragging_over_the_axis_zooms_and_zero_resets(page, server, failed) -> N
     expect(page.locator(".map .window")).to_be_visible()
     root = page.locator(".row .bar").first.bounding_box()
     assert root["width"] >= box["width"] * 0.99
-    page.keyboard.press("0")
+    press(page, "0")
     expect(page.locator(".map .window")).to_have_count(0)
 
 
@@ -207,9 +203,9 @@ def test_ten_thousand_spans_keep_a_small_document(page, server, stub) -> None:
     page.locator(".wf-scroll").evaluate("element => element.scrollTo(0, 120000)")
     expect(page.locator(".row", has_text="batch.row 5000")).to_be_visible()
     assert page.locator(".row").count() < 80
-    page.keyboard.press("n")
+    press(page, "n")
     expect(page.locator(".row.selected .title")).to_have_text("batch.row 9998")
-    page.keyboard.press("Home")
+    press(page, "Home")
     expect(page.locator(".row.selected .title")).to_have_text("batch.import")
 
 

@@ -6,7 +6,7 @@ import { frame, html, nothing, ref, render, typing } from "./core/dom.js";
 import { toggleHelp } from "./core/help.js";
 import { icon } from "./core/icons.js";
 import { live } from "./core/live.js";
-import { current, go, href } from "./core/router.js";
+import { current, go, href, rememberList } from "./core/router.js";
 import { installTooltip } from "./core/tooltip.js";
 import { CyclesView } from "./views/cycles.js";
 import { LogsView } from "./views/logs.js";
@@ -58,6 +58,7 @@ function brand() {
 
 function show() {
   const route = current();
+  rememberList();
   const name = VIEWS[route.view] ? route.view : "cycles";
   if (shown.view && shown.name === name && shown.id === route.id) {
     shown.view.update(route);

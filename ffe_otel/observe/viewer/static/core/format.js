@@ -97,7 +97,7 @@ export function count(value) {
   if (value === null || value === undefined) return DASH;
   const size = Math.abs(value);
   if (size < 1000) return String(Math.round(value * 100) / 100);
-  if (size < 999.5e3) return `${significant(value / 1e3).replace(/\.0+$/, "")}k`;
+  if (size < 999.5e3) return `${significant(value / 1e3)}k`;
   if (size < 999.5e6) return `${significant(value / 1e6)}M`;
   return `${significant(value / 1e9)}G`;
 }

@@ -76,3 +76,9 @@ export const PHASES = ["perception", "reasoning", "risk_check", "execution", "le
 export const OUTCOMES = ["executed", "rejected", "no_trade", "failed", "stopped", "cancelled"];
 
 export const words = (name) => String(name).replaceAll("_", " ");
+
+/** RISK_CHECK as "Risk check". */
+export function sentence(name) {
+  const lower = words(name).toLowerCase();
+  return lower.charAt(0).toUpperCase() + lower.slice(1);
+}

@@ -27,9 +27,19 @@ export function go(view, id = null, parameters = {}) {
   location.hash = href(view, id, parameters);
 }
 
+let list = href("cycles");
+
+/** Address of the list of cycles as it was last filtered. */
+export const listHref = () => list;
+
+export function rememberList() {
+  if (current().view === "cycles") list = location.hash || list;
+}
+
 /** Changes parameters of the current view without a new entry in the history. */
 export function patch(changes) {
   const { view, id, parameters } = current();
   const next = href(view, id, { ...parameters, ...changes });
   if (next !== location.hash) history.replaceState(null, "", next);
+  rememberList();
 }

@@ -3,17 +3,18 @@
 
 import { html, nothing } from "../core/dom.js";
 import { clock, count, duration, pnl, usd, utc } from "../core/format.js";
-import { href } from "../core/router.js";
+import { go, href } from "../core/router.js";
 import { actionTemplate, lasted, outcomeTemplate, phaseBar, pnlClass } from "./cycle-parts.js";
 
 /** `longest` is the duration in ns that fills the bar's column; `current` the phase it is in. */
 export function cycleRow(cycle, longest, chosen, current) {
   const start = clock(cycle.start_unix_nano, 3);
   const running = cycle.state === "running";
-  return html`<div class="cycle ${running ? "running" : ""} ${chosen ? "chosen" : ""}" role="row" data-trace=${cycle.trace_id}>
+  return html`<div class="cycle ${running ? "running" : ""} ${chosen ? "chosen" : ""}" role="row" data-trace=${cycle.trace_id}
+      @click=${(event) => openTrace(event, cycle)}>
     <span role="cell" class="time"><a href=${href("trace", cycle.trace_id)} data-tip=${utc(cycle.start_unix_nano)}
       aria-label=${`Cycle ${cycle.number ?? ""} of ${start}`}>${start.slice(0, 8)}<span class="soft">${start.slice(8)}</span></a></span>
-    <span role="cell" class="number">${cycle.number ?? ""}</span>
+    <span role="cell" class="number" data-tip=${cycle.agent_id ?? nothing}>${cycle.number ?? ""}</span>
     <span role="cell" class="assets">${assets(cycle.asset_pairs)}</span>
     <span role="cell" class="bar">${phaseBar(cycle, longest, current)}</span>
     <span role="cell" class="length">${duration(lasted(cycle))}</span>
@@ -24,6 +25,13 @@ export function cycleRow(cycle, longest, chosen, current) {
     <span role="cell" class="tokens">${count(cycle.tokens)}</span>
     <span role="cell" class="errors">${cycle.errors ? html`<span class="badge bad" data-tip=${`${cycle.errors} error${cycle.errors > 1 ? "s" : ""}`}>${cycle.errors}</span>` : nothing}</span>
   </div>`;
+}
+
+/** The link covers the row, but not what has a tooltip of its own. */
+function openTrace(event, cycle) {
+  if (event.target.closest("a")) return;
+  if (event.ctrlKey || event.metaKey) window.open(href("trace", cycle.trace_id), "_blank");
+  else go("trace", cycle.trace_id);
 }
 
 function assets(pairs) {

@@ -5,7 +5,7 @@ import { get } from "../core/api.js";
 import { html, nothing } from "../core/dom.js";
 import { age, bytes, count, DASH, pnl, usd, utc } from "../core/format.js";
 import { live, throttle } from "../core/live.js";
-import { words } from "../core/names.js";
+import { sentence } from "../core/names.js";
 import { href } from "../core/router.js";
 import { actionTemplate, pnlClass } from "./cycle-parts.js";
 
@@ -91,7 +91,7 @@ export class StatusStrip {
 
 function agentTemplate(agent) {
   if (!agent?.state) return DASH;
-  return html`<span class="agent-state state-${agent.state.toLowerCase()}"><i></i>${words(agent.state)}</span>`;
+  return html`<span class="agent-state state-${agent.state.toLowerCase()}"><i></i>${sentence(agent.state)}</span>`;
 }
 
 /** Seconds without a cycle that are unusual: a few of the latest intervals. */

@@ -5,7 +5,7 @@ import { copy, html, nothing } from "../core/dom.js";
 import { clock, count, DASH, day, duration, pnl, text, usd, utc } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { ATTRIBUTE as A, SPAN, words } from "../core/names.js";
-import { href } from "../core/router.js";
+import { listHref } from "../core/router.js";
 import { actionTemplate, outcomeTemplate, pnlClass } from "./cycle-parts.js";
 
 export function headerTemplate(trace) {
@@ -13,7 +13,7 @@ export function headerTemplate(trace) {
   const root = trace.roots[0];
   return html`<header class="trace-head">
     <div class="trace-title">
-      <a class="icon-button" href=${href("cycles")} aria-label="All cycles" data-tip="All cycles  Esc">${icon("back")}</a>
+      <a class="icon-button" href=${listHref()} aria-label="All cycles" data-tip="All cycles  Esc">${icon("back")}</a>
       <h1>${cycle ? `Cycle ${cycle.number ?? ""}` : root?.name ?? "Trace"}</h1>
       ${cycle ? html`<span class="assets">${cycle.asset_pairs.map((asset) => html`<span class="asset">${asset}</span>`)}</span>` : nothing}
       ${cycle ? outcomeTemplate(cycle) : nothing}

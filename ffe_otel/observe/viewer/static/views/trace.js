@@ -4,7 +4,7 @@
 import { get } from "../core/api.js";
 import { download, frame, html, nothing, ref, render } from "../core/dom.js";
 import { live, throttle } from "../core/live.js";
-import { href, patch } from "../core/router.js";
+import { listHref, patch } from "../core/router.js";
 import { problemTemplate } from "./problem.js";
 import { headerTemplate } from "./trace-header.js";
 import { panelTemplate } from "../panel/panel.js";
@@ -63,7 +63,7 @@ export class TraceView {
   #escape() {
     if (this.#row) this.waterfall.select(null);
     else if (this.waterfall.query) this.waterfall.setQuery("");
-    else location.hash = href("cycles");
+    else location.hash = listHref();
     return true;
   }
 
@@ -89,8 +89,12 @@ export class TraceView {
     const first = !this.waterfall;
     this.waterfall ??= this.#create();
     this.waterfall.show(this.trace);
-    if (first) this.#follow();
-    else this.#reselect();
+    if (first) {
+      this.waterfall.focus();
+      this.#follow();
+    } else {
+      this.#reselect();
+    }
     return undefined;
   }
 

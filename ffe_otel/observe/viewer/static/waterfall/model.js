@@ -28,6 +28,10 @@ export function readTrace(answer) {
     (log.span ? log.span.logs : loose).push(log);
   }
   for (const span of spans) inherit(span);
+  for (const span of [...spans].reverse()) {
+    span.below += span.logs.length;
+    if (span.parent) span.parent.below += span.below + 1;
+  }
   const trace = {
     id: answer.trace_id, correlationId: answer.correlation_id, cycle: answer.cycle ?? null,
     start: String(answer.start_unix_nano), spans, byId, roots, logs, loose,
@@ -52,7 +56,7 @@ function readSpan(raw, index) {
     critical: Boolean(raw.critical), criticalParts: [],
     attributes: raw.attributes ?? {}, links: raw.links ?? [],
     events: (raw.events ?? []).map((event) => ({ ...event, offset: Number(event.offset_ns) })),
-    parent: null, children: [], logs: [], phase: null, errorsBelow: 0, failedBelow: false,
+    parent: null, children: [], logs: [], phase: null, errorsBelow: 0, failedBelow: false, below: 0,
   };
 }
 

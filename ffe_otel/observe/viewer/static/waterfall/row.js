@@ -8,7 +8,8 @@ import { PHASES } from "../core/names.js";
 import { describe } from "./describe.js";
 
 export const ROW_HEIGHT = 24;
-export const INDENT = 14;
+const INDENT = 14;
+const DEEP = 14;
 const SMALLEST_BAR = 0.15;
 const SMALLEST_PART = 0.12;
 
@@ -35,7 +36,7 @@ function spanRow(row, index, view) {
       aria-selected=${row.key === view.selected}
       aria-expanded=${row.expandable ? String(row.open) : nothing}
       @click=${() => view.select(row)} @dblclick=${() => view.toggle(row)}>
-    <div class="name" ${css({ "padding-left": `${row.depth * INDENT + 6}px` })}>
+    <div class="name" ${css({ "padding-left": `${indent(row.depth)}px` })}>
       ${guides(row.depth)}
       ${row.expandable
         ? html`<button class="caret ${row.open ? "open" : ""}" tabindex="-1" aria-hidden="true"
@@ -46,7 +47,7 @@ function spanRow(row, index, view) {
       <span class="detail">${about.detail}</span>
       ${span.links.length ? html`<span class="row-mark" data-tip="Linked to ${span.links.length} other">${icon("link")}</span>` : nothing}
       ${!row.open && span.errorsBelow ? html`<span class="badge bad" data-tip="errors below">${span.errorsBelow}</span>` : nothing}
-      ${!row.open && row.expandable ? html`<span class="badge">${descendants(span)}</span>` : nothing}
+      ${!row.open && row.expandable ? html`<span class="badge">${span.below}</span>` : nothing}
     </div>
     <div class="time"><div class="track">${bar(span, row, view)}</div></div>
   </div>`;
@@ -103,7 +104,7 @@ function logRow(row, index, view) {
   const left = view.scale.position(log.offset);
   const seen = left >= 0 && left <= 100;
   const room = {
-    "padding-left": `${row.depth * INDENT + 6}px`,
+    "padding-left": `${indent(row.depth)}px`,
     // Text may run on beside its tick where the time column is empty anyway.
     "max-width": `calc(var(--name-width) + (100% - var(--name-width)) * ${seen ? Math.max(left / 100 - 0.14, 0) : 0.9})`,
   };
@@ -133,11 +134,13 @@ function short(log) {
 }
 
 function guides(depth) {
-  return depth ? html`<i class="guides" ${css({ width: `${depth * INDENT}px` })}></i>` : nothing;
+  const width = Math.min(depth, DEEP) * INDENT;
+  return depth ? html`<i class="guides" ${css({ width: `${width}px` })}></i>` : nothing;
 }
 
-function descendants(span) {
-  return span.children.reduce((sum, child) => sum + 1 + descendants(child), 0) + span.logs.length;
+/** Pixels a row is moved to the right; far down it is hardly any, or names would vanish. */
+function indent(depth) {
+  return 6 + Math.min(depth, DEEP) * INDENT + Math.min(Math.max(depth - DEEP, 0), 30) * 2;
 }
 
 /** Phase colour inside a cycle; elsewhere a stable colour per service. */

@@ -36,6 +36,7 @@ export class Waterfall {
     this.nameWidth = preferences.get("nameWidth", Math.min(460, Math.max(NARROWEST, innerWidth * 0.34)));
     this.scale = new Scale(1);
     this.draw = frame(() => this.#render());
+    this.drawRows = frame(() => this.#renderRows());
     this.act = actions(this);
     this.resizes = new ResizeObserver(() => this.draw());
     this.resizes.observe(host);
@@ -54,6 +55,10 @@ export class Waterfall {
     this.failed = this.errors.filter((key) => trace.byId.has(key)).length;
     this.hits = search(trace, this.query);
     this.rebuild();
+  }
+
+  focus() {
+    this.scroller?.focus({ preventScroll: true });
   }
 
   /** Lets running spans reach `now` ns since the start of the trace. */
@@ -126,6 +131,7 @@ export class Waterfall {
   destroy() {
     this.resizes.disconnect();
     this.draw.cancel();
+    this.drawRows.cancel();
   }
 
   #render() {
@@ -159,28 +165,36 @@ export class Waterfall {
           </div></div></div>
           <div class="wf-scroll" role="tree" tabindex="0" aria-label="Spans of the trace"
             aria-activedescendant=${this.index.has(this.selected) ? `row-${this.index.get(this.selected)}` : nothing}
-            @scroll=${this.draw} ${ref((element) => { this.scroller = element; })}>
-            <div class="wf-size" ${css({ height: `${this.rows.length * ROW_HEIGHT}px` })}>${this.#visibleRows()}</div>
+            @scroll=${this.drawRows} ${ref((element) => { this.scroller = element; })}>
+            <div class="wf-size" ${css({ height: `${this.rows.length * ROW_HEIGHT}px` })}
+              ${ref((element) => { this.sheet = element; })}></div>
             ${this.rows.length ? nothing : html`<p class="nothing">Nothing here is an error.</p>`}
           </div>
         </div>
       </div>`, this.host);
-    const canvas = this.host.querySelector(".minimap");
-    drawMinimap(canvas, this.rows, trace, this);
+    this.#renderRows();
+    this.#renderMinimap();
     this.host.style.setProperty("--gutter", `${this.scroller.offsetWidth - this.scroller.clientWidth}px`);
   }
 
-  #visibleRows() {
-    const height = this.scroller?.clientHeight || this.host.clientHeight || 800;
-    const top = this.scroller?.scrollTop ?? 0;
+  #renderMinimap() {
+    const canvas = this.host.querySelector(".minimap");
+    const seen = [canvas.clientWidth, this.scale.total, matchMedia("(prefers-color-scheme: dark)").matches];
+    if (this.mapped?.rows === this.rows && this.mapped.seen === seen.join()) return;
+    this.mapped = { rows: this.rows, seen: seen.join() };
+    drawMinimap(canvas, this.rows, this.trace, this);
+  }
+
+  #renderRows() {
+    const { scrollTop: top, clientHeight: height } = this.scroller;
     const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - OVERSCAN);
     const last = Math.min(this.rows.length, Math.ceil((top + height) / ROW_HEIGHT) + OVERSCAN);
     const shared = {
       scale: this.scale, selected: this.selected, hits: this.hits, critical: this.critical,
       byService: this.byService, select: (row) => this.select(row), toggle: (row) => this.toggle(row),
     };
-    return html`<div class="wf-rows" ${css({ transform: `translateY(${first * ROW_HEIGHT}px)` })}>
-      ${this.rows.slice(first, last).map((row, i) => rowTemplate(row, first + i, shared))}</div>`;
+    render(html`<div class="wf-rows" ${css({ transform: `translateY(${first * ROW_HEIGHT}px)` })}>
+      ${this.rows.slice(first, last).map((row, i) => rowTemplate(row, first + i, shared))}</div>`, this.sheet);
   }
 
   #toolState() {

@@ -7,7 +7,7 @@ import atexit
 import logging
 import os
 import sys
-import weakref
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,8 @@ class LogCapture:
             step=self._delivery.step,
         )
         self._worker = worker
-        self._unwatch = stats.watch_queue(Signal.LOGS, lambda: worker.waiting)
+        self._undo = ExitStack()
+        self._undo.callback(stats.watch_queue(Signal.LOGS, lambda: worker.waiting))
         self._tap = Tap(
             worker.put,
             self._delivery.unreadable,
@@ -88,7 +89,8 @@ class LogCapture:
         self._worker.start()
         self._tap.install()
         atexit.register(self.close)
-        _restart_after_fork(self)
+        self._undo.callback(atexit.unregister, self.close)
+        self._undo.callback(_restart_after_fork(self))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything logged so far is written and handed to OpenTelemetry.
@@ -124,9 +126,8 @@ class LogCapture:
     def __call__(self) -> None:
         """Stop capturing, write what was captured and give everything back."""
         self._tap.remove()
-        atexit.unregister(self.close)
-        self._unwatch()
         self.close()
+        self._undo.close()
 
     def after_fork(self) -> None:
         """Start clean in a forked child."""
@@ -196,16 +197,21 @@ def _syslog(address: str) -> Syslog | None:
         return None
 
 
-def _restart_after_fork(capture: LogCapture) -> None:
-    # Fork handlers cannot be taken back; a weak reference lets the capture go.
-    weak = weakref.ref(capture)
+def _restart_after_fork(capture: LogCapture) -> Callable[[], None]:
+    """Restart a capture in forked children; returns how to stop that.
+
+    A fork handler cannot be taken back, so it looks into a list that can be emptied. The
+    list also keeps the capture alive: a child of multiprocessing clears ``atexit``, which
+    may hold the only other reference.
+    """
+    running = [capture]
 
     def after_in_child() -> None:
-        alive = weak()
-        if alive is not None:
+        for alive in running:
             alive.after_fork()
 
     os.register_at_fork(after_in_child=after_in_child)
+    return running.clear
 
 
 def _close_at_end_of_process(capture: LogCapture) -> None:

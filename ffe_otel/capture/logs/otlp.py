@@ -14,7 +14,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from ffe_otel import semconv
 from ffe_otel.capture.logs.reading import clean, shown_path
-from ffe_otel.capture.logs.render import traceback_lines
+from ffe_otel.capture.logs.render import json_line, traceback_lines
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider
@@ -84,7 +84,7 @@ def severity(levelno: int) -> SeverityNumber:
 
 def _attributes(reading: Reading, extras: dict[str, object]) -> dict[str, Any]:
     taken = reading.snapshot
-    attributes: dict[str, Any] = {key: value for key, value in extras.items() if key}
+    attributes: dict[str, Any] = {key: _uniform(value) for key, value in extras.items() if key}
     attributes.update((_ATTRIBUTE_OF[name], value) for name, value in reading.fields.items())
     attributes[semconv.CODE_FILE_PATH] = shown_path(str(taken.path))
     attributes[semconv.CODE_FUNCTION_NAME] = clean(taken.function)
@@ -96,3 +96,17 @@ def _attributes(reading: Reading, extras: dict[str, object]) -> dict[str, Any]:
         attributes[semconv.EXCEPTION_MESSAGE] = reading.exception["message"]
         attributes[semconv.EXCEPTION_STACKTRACE] = "\n".join(traceback_lines(reading.exception))
     return attributes
+
+
+def _uniform(value: object) -> Any:
+    """Give the elements of a list one type: older SDKs drop a list that mixes them."""
+    if isinstance(value, dict):
+        return {key: _uniform(item) for key, item in value.items() if key}
+    if not isinstance(value, list):
+        return value
+    kinds = {type(item) for item in value} - {type(None)}
+    if len(kinds) < 2:
+        return [_uniform(item) for item in value]
+    if kinds == {int, float}:
+        return [None if item is None else float(item) for item in value]
+    return [item if isinstance(item, str) else json_line({"": item})[4:-1] for item in value]

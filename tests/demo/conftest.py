@@ -4,40 +4,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from engine_runs import NOBODY, Ended, Run
+from finance_feedback_engine.__main__ import main
 from finance_feedback_engine.options import Options
 from finance_feedback_engine.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOBODY = "http://127.0.0.1:9"
-"""An address where no language model server answers."""
+_QUICK = {
+    "FFE_DEMO_LLM_LATENCY": "0",
+    "FFE_DEMO_DATA_LATENCY": "0",
+    "FFE_DEMO_PHASE_TIMEOUT": "1",
+    "OLLAMA_HOST": NOBODY,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What is left of a run: its exit code, its summary and the events it told."""
-
-    code: int
-    summary: dict[str, Any]
-    events: list[dict[str, Any]]
-    positions: list[dict[str, Any]]
-    trades: list[dict[str, Any]]
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the engine fast and find no language model server."""
+    for name, value in _QUICK.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(name="run")
-def _run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+def _run() -> Callable[..., Run]:
     """Run an engine in this process; keyword arguments are those of ``Options``."""
-    monkeypatch.setenv("OLLAMA_HOST", NOBODY)
 
     def run(**wishes: Any) -> Run:
         wishes = {"cycles": 4, "interval": 0.0, "llm_latency": 0.0, "data_latency": 0.0, **wishes}
@@ -57,41 +57,39 @@ def _run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """What is left of a process."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Return the summary line."""
-        return json.loads(self.out.splitlines()[-1])
-
-
-@pytest.fixture(name="environment")
-def _environment() -> dict[str, str]:
-    """Return an environment in which the engine is fast and finds no language model server."""
-    quick = {"FFE_DEMO_LLM_LATENCY": "0", "FFE_DEMO_DATA_LATENCY": "0", "OLLAMA_HOST": NOBODY}
-    return {**os.environ, **quick, "FFE_DEMO_PHASE_TIMEOUT": "0.3"}
-
-
 @pytest.fixture(name="command")
-def _command(environment: dict[str, str], tmp_path: Path) -> Callable[..., Process]:
-    """Run ``python -m finance_feedback_engine`` with arguments, in an empty folder."""
+def _command(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ended]]:
+    """Call the command's main function with arguments; logging is put back in order afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
 
-    def command(*arguments: str) -> Process:
+    def command(*arguments: str) -> Ended:
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    yield command
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(name="process")
+def _process(tmp_path: Path) -> Callable[..., Ended]:
+    """Run ``python`` with arguments, in an empty folder."""
+
+    def process(*arguments: str) -> Ended:
         done = subprocess.run(
-            [sys.executable, "-m", "finance_feedback_engine", *arguments],
-            env=environment,
+            [sys.executable, *arguments],
+            env=os.environ,
             cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=100,
             check=False,
         )
-        return Process(done.returncode, done.stdout, done.stderr)
+        return Ended(done.returncode, done.stdout, done.stderr)
 
-    return command
+    return process

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from finance_feedback_engine.simulation.faults import EXIT_DONE, EXIT_KILL_SWITCH, EXIT_STUCK
+from finance_feedback_engine.simulation.llm import SLOW_FACTOR, OllamaService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Run
+    from engine_runs import Run
 
 MODES = ("local", "ensemble", "debate", "cli")
 
@@ -175,8 +177,6 @@ def test_a_stuck_phase_is_given_up(run: Callable[..., Run]) -> None:
 
 
 def test_a_slow_provider_takes_many_times_as_long(run: Callable[..., Run]) -> None:
-    from finance_feedback_engine.simulation.llm import SLOW_FACTOR, OllamaService  # noqa: PLC0415
-
     def spent(*faults: str) -> float:
         service = OllamaService(7, frozenset(faults), latency=0.002)
         body = {"model": "gemma2:9b", "prompt": "?"}
@@ -189,7 +189,7 @@ def test_a_slow_provider_takes_many_times_as_long(run: Callable[..., Run]) -> No
 def test_every_state_follows_the_one_before(run: Callable[..., Run]) -> None:
     events = [event for event in run(cycles=3).events if event["type"] == "state_transition"]
     assert [events[0]["from"], events[0]["to"]] == ["IDLE", "RECOVERING"]
-    for earlier, later in zip(events, events[1:], strict=False):
+    for earlier, later in pairwise(events):
         assert later["from"] == earlier["to"]
     assert sum(event["to"] == "PERCEPTION" for event in events) == 3
     assert events[-1]["to"] == "IDLE"

@@ -103,7 +103,8 @@ class TradingLoopAgent:
         with tracer.start_as_current_span("agent.ooda.run") as span:
             span.set_attribute("agent.started", True)
             logger.info("Starting autonomous trading agent...")
-            self.is_running = True
+            # Whoever starts this as a task may have stopped it before it ran.
+            self.is_running = not self.stop_reason
             self._start_time = time.time()
             await self._transition_to(AgentState.RECOVERING)
             while self.is_running:

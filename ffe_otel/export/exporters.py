@@ -61,7 +61,7 @@ class Seam:
         try:
             # Exporters of third parties that return nothing mean success.
             success = getattr(export(), "name", "SUCCESS") != "FAILURE"
-            reason = "" if success else self.last_words.take()
+            reason = "" if success else getattr(exporter, "problem", "") or self.last_words.take()
         except Exception as error:  # noqa: BLE001 - an exporter must not stop its processor
             success, reason = False, f"{type(error).__name__}: {error}"
         if success:

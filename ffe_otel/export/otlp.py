@@ -121,6 +121,11 @@ class _Bounded:
         """Whether a shutdown has begun."""
         return self._deadline_session.closing
 
+    @property
+    def problem(self) -> str:
+        """Why the last request got no answer; empty when it got one."""
+        return self._deadline_session.problem
+
     def begin_shutdown(self, seconds: float) -> None:
         """End what is under way within ``seconds``; pauses between attempts end at once."""
         self._deadline_session.begin_shutdown(seconds)

@@ -56,6 +56,7 @@ class DeadlineSession(requests.Session):
         """
         super().__init__()
         self.trust_env = not loopback
+        self.problem = ""  # why the last request was given up
         self._gzip = gzip
         self._closing = threading.Event()
         self._last_moment = float("inf")
@@ -86,6 +87,7 @@ class DeadlineSession(requests.Session):
         Raises:
             GivenUp: there was no answer, or none but "try again later".
         """
+        self.problem = ""
         deadline = time.monotonic() + _seconds(kwargs.pop("timeout", None))
         if self._gzip and isinstance(kwargs.get("data"), bytes):
             kwargs["data"], kwargs["headers"] = _compress(kwargs["data"], kwargs.get("headers"))
@@ -94,7 +96,7 @@ class DeadlineSession(requests.Session):
         while True:
             remaining = min(deadline, self._last_moment) - time.monotonic()
             if remaining <= 0:
-                raise GivenUp(reason or "no time left")
+                raise self._given_up(reason or "no time left")
             kwargs["timeout"] = (min(remaining, _CONNECT_SECONDS), remaining)
             wait = pause
             try:
@@ -116,9 +118,13 @@ class DeadlineSession(requests.Session):
 
     def _pause(self, seconds: float, deadline: float, reason: str) -> None:
         if time.monotonic() + seconds >= min(deadline, self._last_moment):
-            raise GivenUp(reason)
+            raise self._given_up(reason)
         if self._closing.wait(seconds):
-            raise GivenUp(reason)
+            raise self._given_up(reason)
+
+    def _given_up(self, reason: str) -> GivenUp:
+        self.problem = reason
+        return GivenUp(reason)
 
     def _reconnect(self) -> None:
         """Leave the connections to the parent process: two writers would garble them."""

@@ -99,6 +99,7 @@ class Ledger:
             "exit_size": size,
             "realized_pnl": pnl,
             "was_profitable": pnl > 0,
+            "exit_fee": fee,
             "fees": fee + entry_fee,
             "holding_duration_seconds": seconds,
             "holding_duration_hours": seconds / 3600,

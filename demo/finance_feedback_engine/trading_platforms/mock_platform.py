@@ -114,7 +114,7 @@ class MockTradingPlatform(BaseTradingPlatform):
         logger.info(
             "Closed/reduced %s position, realized P&L: $%.2f", asset, closed["realized_pnl"]
         )
-        return float(closed["exit_size"]), float(closed["fees"])
+        return float(closed["exit_size"]), float(closed["exit_fee"])
 
     def _refused(self, decision_id: str, why: str) -> dict[str, Any]:
         logger.warning("Order refused: %s", why)

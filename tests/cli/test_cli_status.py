@@ -13,7 +13,7 @@ import pytest
 def answer(**changes) -> dict:
     return {
         "agent": {"id": "desk-7", "state": "REASONING",
-                  "state_since_unix_nano": str(time.time_ns() - 5 * 10**9)},
+                  "state_since_unix_nano": str(time.time_ns() - 5 * 3600 * 10**9)},
         "last_cycle": {"trace_id": "a" * 32, "number": 12, "state": "ended",
                        "asset_pairs": ["BTCUSD"], "action": "BUY", "outcome": "rejected",
                        "reason": "VAR_LIMIT"},
@@ -42,7 +42,7 @@ def test_a_healthy_agent(status):
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert lines[0].split()[:3] == ["✓", "agent", "desk-7"]
-    assert "REASONING for 5.0" in lines[0]
+    assert "REASONING for 5 h 00 min" in lines[0]
     assert "the last cycle is 8.25 s old" in lines[1]
     assert "#12 ended BTCUSD BUY rejected VAR_LIMIT " + "a" * 32 in lines[1]
     assert lines[2].split(maxsplit=2) == ["!", "influxdb", "connection refused"]

@@ -12,6 +12,7 @@ import click
 from ffe_otel.cli.client import NotFoundError, UnreachableError, find_server
 from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import clean, dim, duration, echo_json, mark, size, stop, table
+from ffe_otel.cli.waterfall import outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,8 +111,8 @@ def _cycle(cycle: dict[str, Any]) -> str:
     if not cycle:
         return ""
     parts = [f"#{cycle['number']}" if cycle.get("number") is not None else "", cycle.get("state")]
-    parts += [",".join(cycle.get("asset_pairs") or ()), cycle.get("action"), cycle.get("outcome")]
-    parts += [cycle.get("reason"), cycle.get("trace_id")]
+    parts += [",".join(cycle.get("asset_pairs") or ()), cycle.get("action"), outcome(cycle)]
+    parts.append(cycle.get("trace_id"))
     return "  " + " ".join(clean(part) for part in parts if part)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ffe_otel import semconv
 from ffe_otel.cli.output import clean, clip, dim, duration, glyphs, width
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 _NARROWEST = 60
 _DURATION_COLUMNS = 9
 _WARN, _ERROR = 13, 17
+_TELLING = (
+    semconv.DEBATE_ROLE,
+    semconv.DATA_SERVICE,
+    semconv.RISK_RULE,
+    semconv.RISK_VERDICT,
+    semconv.TRADE_PLATFORM,
+    semconv.TRADE_ACTION,
+    semconv.ASSET_PAIR,
+)
 
 
 @dataclass(slots=True)
@@ -61,6 +71,12 @@ def header(trace: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def outcome(cycle: Mapping[str, Any]) -> str:
+    """How a cycle ended, and why where that says more."""
+    parts = dict.fromkeys(clean(cycle[key]) for key in ("outcome", "reason") if cycle.get(key))
+    return " ".join(parts)
+
+
 def waterfall(trace: Mapping[str, Any], columns: int, *, logs: bool = True) -> list[str]:
     """The spans of a trace, and between them its log records.
 
@@ -72,7 +88,7 @@ def waterfall(trace: Mapping[str, Any], columns: int, *, logs: bool = True) -> l
     root = _tree(trace["spans"], trace.get("logs") or () if logs else ())
     rows = list(_walk(root))
     columns = max(columns, _NARROWEST)
-    names = [width(row.gutter + clean(row.node.span["name"])) for row in rows if row.node.span]
+    names = [width(row.gutter + _title(row.node.span)) for row in rows if row.node.span]
     left = min(max(names, default=0), columns // 2)
     bar = columns - left - _DURATION_COLUMNS - 4
     whole = max(int(trace.get("duration_ns") or 0), 1)
@@ -125,14 +141,23 @@ def _walk(root: _Node) -> Iterator[_Row]:
 
 def _span_line(row: _Row, left: int, bar: int, whole: int) -> str:
     span = row.node.span or {}
-    name = clip(clean(span["name"]), max(left - width(row.gutter), 8))
+    title = clip(_title(span), max(left - width(row.gutter), 8))
+    padding = " " * max(left - width(row.gutter + title), 0)
+    name = clean(span["name"])
     colour = _colour(span)
-    label = dim(row.gutter) + click.style(name, fg=colour, bold=span.get("parent_span_id") is None)
-    padding = " " * max(left - width(row.gutter + name), 0)
+    styled = click.style(title[: len(name)], fg=colour, bold=span.get("parent_span_id") is None)
+    label = dim(row.gutter) + styled + dim(title[len(name) :])
     length = _length(span.get("duration_ns"), running=bool(span.get("running")))
     return (
         f"{label}{padding}  {length:>{_DURATION_COLUMNS}}  {_bar(span, bar, whole, colour)}"
     ).rstrip()
+
+
+def _title(span: Mapping[str, Any]) -> str:
+    """A span's name and what tells it from others of that name; a cycle has its header."""
+    attributes = span.get("attributes") or {} if span["name"] != semconv.SPAN_CYCLE else {}
+    told = [clean(attributes[key]) for key in _TELLING if attributes.get(key)]
+    return " ".join([clean(span["name"]), *told])
 
 
 def _bar(span: Mapping[str, Any], columns: int, whole: int, colour: str | None) -> str:
@@ -166,7 +191,7 @@ def _log_line(row: _Row, columns: int) -> str:
     colour = "red" if severity >= _ERROR else "yellow" if severity >= _WARN else None
     level = clean(log.get("severity") or "LOG")
     room = max(columns - width(row.gutter) - width(level) - 12, 20)
-    text = clip(f"{clean(log.get('body') or log.get('event_name') or '')}", room)
+    text = clip(clean(log.get("event_name") or log.get("body") or ""), room)
     when = f"+{duration(max(row.node.offset, 0) / 1e9)}"
     body = click.style(f"{level} {text}", fg=colour, dim=colour is None)
     return f"{dim(f'{row.gutter}{glyphs().dot} {when:<8}')} {body}"
@@ -177,8 +202,7 @@ def _summary(cycle: Mapping[str, Any]) -> str:
     action, confidence = cycle.get("action"), cycle.get("confidence")
     if action:
         facts.append(clean(action) + (f" ({confidence:g})" if confidence is not None else ""))
-    outcome = " ".join(clean(cycle[key]) for key in ("outcome", "reason") if cycle.get(key))
-    facts.append(outcome or clean(cycle.get("state") or ""))
+    facts.append(outcome(cycle) or clean(cycle.get("state") or ""))
     if cycle.get("pnl_dollars") is not None:
         facts.append(f"P&L {cycle['pnl_dollars']:+.2f} USD")
     if cycle.get("cost_usd"):

@@ -40,14 +40,15 @@ TRACE = {
     "spans": [
         span("1", 0, "ffe.cycle", 0, 1000),
         span("2", 1, "ffe.phase.perception", 20, 180),
-        span("3", 2, "ffe.data.fetch", 100, 100, status="error", status_message="502\nBad Gateway"),
+        span("3", 2, "ffe.data.fetch", 100, 100, status="error", status_message="502\nBad Gateway",
+             attributes={"ffe.data.service": "alpha_vantage", "ffe.data.stale": False}),
         span("4", 1, "ffe.phase.reasoning", 200, 700),
         span("5", 2, "chat qwen", 300, 500, running=True),
     ],
     "logs": [
         log("1", 950, "INFO", 9, "cycle ends"),
         log("3", 150, "WARN", 13, "retrying"),
-        log("1", 10, "INFO", 9, "cycle begins"),
+        log("1", 10, "INFO", 9, None) | {"event_name": "cycle begins"},
         log("unknown", 990, "ERROR", 17, "from elsewhere"),
     ],
 }  # fmt: skip
@@ -57,14 +58,14 @@ def test_the_tree_with_its_logs_in_time_order():
     lines = [click.unstyle(line).split("━")[0].rstrip() for line in waterfall(TRACE, 80)]
 
     assert lines == [
-        "ffe.cycle                   1.00 s",
+        "ffe.cycle                              1.00 s",
         "│  · +10.0 ms INFO cycle begins",
-        "├─ ffe.phase.perception   180.0 ms",
-        "│  └─ ffe.data.fetch      100.0 ms",
+        "├─ ffe.phase.perception              180.0 ms",
+        "│  └─ ffe.data.fetch alpha_vantage   100.0 ms",
         "│        502 Bad Gateway",
         "│        · +150.0 ms WARN retrying",
-        "└─ ffe.phase.reasoning    700.0 ms",
-        "   └─ chat qwen            running",
+        "└─ ffe.phase.reasoning               700.0 ms",
+        "   └─ chat qwen                       running",
         "   · +950.0 ms INFO cycle ends",
         "· +990.0 ms ERROR from elsewhere",
     ]

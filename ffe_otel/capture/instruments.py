@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.metrics import CallbackOptions, Observation
+
 from ffe_otel import semconv
 from ffe_otel.semconv import Kind, Metric
 
@@ -36,7 +38,7 @@ class Instruments:
             Kind.UP_DOWN_COUNTER: lambda m: (
                 meter.create_up_down_counter(m.name, m.unit, m.description).add
             ),
-            Kind.GAUGE: lambda m: meter.create_gauge(m.name, m.unit, m.description).set,
+            Kind.GAUGE: lambda m: self._gauge(meter, m),
             Kind.HISTOGRAM: lambda m: (
                 meter.create_histogram(
                     m.name, m.unit, m.description, explicit_bucket_boundaries_advisory=m.buckets
@@ -47,6 +49,23 @@ class Instruments:
             if metric.kind in makers:
                 self._record[metric.name] = makers[metric.kind](metric)
                 self._seen[metric.name] = {}
+
+    def _gauge(self, meter: Meter, metric: Metric) -> Callable[..., None]:
+        """A gauge that is read when it is collected.
+
+        SDK 1.44 forgets a synchronous gauge once it was collected, so that it would
+        vanish from the metrics page after the first scrape.
+        """
+        last: dict[tuple[str, ...], Observation] = {}
+
+        def read(_options: CallbackOptions) -> list[Observation]:
+            return list(last.values())
+
+        def keep(value: float, attributes: Mapping[str, str], _context: Context | None) -> None:
+            last[tuple(attributes.values())] = Observation(value, attributes)
+
+        meter.create_observable_gauge(metric.name, [read], metric.unit, metric.description)
+        return keep
 
     def record(
         self, metric: Metric, value: float, *labels: str | None, context: Context | None = None

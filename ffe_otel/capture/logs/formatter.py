@@ -53,7 +53,7 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render the record, with its extras, exception and stack."""
-        fields = self._log_context() if self._log_context else None
+        fields = dict(self._log_context()) if self._log_context else None
         line = line_of(read(snapshot(record, get_current(), fields)))
         if self._redactor is not None:
             line = redact_line(line, self._redactor)

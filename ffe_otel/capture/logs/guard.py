@@ -39,12 +39,13 @@ def _suppressed() -> Context:
 # Our own work runs in this context, so that what it calls is not recorded in turn. Its keys
 # are how others mark their own work; OpenTelemetry gives them no public name.
 OWN_CONTEXT: Final = _suppressed()
-_SUPPRESSION_KEYS: Final = tuple(OWN_CONTEXT)
+_SUPPRESSION_KEYS: Final = frozenset(OWN_CONTEXT)
 
 
 def is_suppressed(context: Context) -> bool:
     """Whether somebody asked for no instrumentation in a context."""
-    return any(map(context.get, _SUPPRESSION_KEYS))
+    # Almost always nobody did, and that is the cheap answer.
+    return not _SUPPRESSION_KEYS.isdisjoint(context) and any(map(context.get, _SUPPRESSION_KEYS))
 
 
 class Guard(threading.local):

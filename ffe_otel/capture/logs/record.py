@@ -75,7 +75,8 @@ def snapshot(
     Args:
         record: The record, after the logger's own filters.
         context: OpenTelemetry context of the caller.
-        fields: What the capture knows about the caller: agent state, decision, asset.
+        fields: What the capture knows about the caller: agent state, decision, asset; a
+            dict of the snapshot's own.
         shown: Whether the engine itself prints the record on the console.
     """
     attributes = record.__dict__
@@ -93,7 +94,7 @@ def snapshot(
         record.threadName,  # type: ignore[arg-type]
         context,
         get_current_span(context).get_span_context(),
-        {key: freeze(value) for key, value in fields.items()} if fields else None,
+        _frozen(fields) if fields else None,
         _extras(attributes) if len(attributes) != _OWN_COUNT else None,
         failure_of(record.exc_info, record.exc_text)
         if record.exc_info or record.exc_text
@@ -101,6 +102,13 @@ def snapshot(
         record.stack_info,
         shown,
     )
+
+
+def _frozen(fields: Mapping[str, object]) -> Mapping[str, object]:
+    for value in fields.values():
+        if type(value) is not str:
+            return {key: freeze(value) for key, value in fields.items()}
+    return fields
 
 
 def _message(record: logging.LogRecord) -> str:

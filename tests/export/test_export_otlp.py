@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OTLP: what goes where, what happens when nobody listens, and how long an exit takes."""
+
+import gzip
+import logging
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+import requests
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from ffe_otel.config.model import Config, Intervals, Limits, Metrics, Telemetry
+from ffe_otel.export import otlp
+from ffe_otel.export.budget import ShutdownBudget
+from ffe_otel.export.session import DeadlineSession, GivenUp
+
+
+def config(url, **telemetry):
+    return Config(
+        telemetry=Telemetry(otlp_endpoint=url, **{"otlp_timeout_seconds": 30.0} | telemetry),
+        limits=Limits(queue_size=4096, shutdown_seconds=2.0),
+        metrics=Metrics(intervals=Intervals(api_metrics=60.0, resource_metrics=1000.0)),
+    )
+
+
+@pytest.fixture
+def closed_port():
+    """The URL of a port where nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{found.getsockname()[1]}"
+
+
+@pytest.fixture
+def black_hole():
+    """The URL of a server that accepts connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def providers():
+    """Builds the three providers of a configuration."""
+    built = []
+
+    def build(configuration):
+        tracer, logger = (
+            TracerProvider(shutdown_on_exit=False),
+            LoggerProvider(shutdown_on_exit=False),
+        )
+        tracer.add_span_processor(otlp.span_processor(configuration))
+        logger.add_log_record_processor(otlp.log_processor(configuration))
+        meter = MeterProvider([otlp.metric_reader(configuration)], shutdown_on_exit=False)
+        built.extend((tracer, logger, meter))
+        return built
+
+    return build
+
+
+def emit(tracer, logger, meter, count=1):
+    for _ in range(count):
+        with tracer.get_tracer("otlp").start_as_current_span("s", attributes={"password": "pw"}):
+            pass
+        logger.get_logger("otlp").emit(body="line")
+    meter.get_meter("ffe_otel").create_counter("c").add(1)
+
+
+class TestSending:
+    def test_three_signals_arrive_redacted(self, installed, providers, receiver, stats):
+        built = providers(config(f"{receiver.url}/", otlp_headers={"X-Tenant": "a"}))
+        emit(*built)
+        for provider in built:
+            provider.shutdown()
+        assert sorted(path for path, _, _ in receiver.requests) == [
+            "/v1/logs",
+            "/v1/metrics",
+            "/v1/traces",
+        ]
+        assert {headers["x-tenant"] for _, headers, _ in receiver.requests} == {"a"}
+        body = next(body for path, _, body in receiver.requests if path == "/v1/traces")
+        message = ExportTraceServiceRequest.FromString(body)
+        (found,) = message.resource_spans[0].scope_spans[0].spans
+        assert found.attributes[0].value.string_value == "[redacted:password]"
+        assert stats.snapshot().exported == {"traces": 1, "logs": 1, "metrics": 1}
+
+    def test_metrics_of_the_engine_under_our_names_stay_here(self, installed, providers, receiver):
+        built = providers(config(receiver.url))
+        for scope in ("ffe_otel", "finance_feedback_engine"):
+            meter = built[2].get_meter(scope)
+            meter.create_counter("ffe_provider_requests_total").add(1)
+            meter.create_histogram("ffe_decision_generation_latency_seconds", "s").record(1)
+            meter.create_gauge("engine_only" if scope != "ffe_otel" else "ours_only").set(1)
+        for provider in built:
+            provider.shutdown()
+        message = ExportMetricsServiceRequest.FromString(receiver.requests[-1][2])
+        scopes = {
+            s.scope.name: sorted(m.name for m in s.metrics)
+            for s in message.resource_metrics[0].scope_metrics
+        }
+        assert scopes == {
+            "ffe_otel": [
+                "ffe_decision_generation_latency_seconds",
+                "ffe_provider_requests_total",
+                "ours_only",
+            ],
+            "finance_feedback_engine": ["engine_only"],
+        }
+
+    def test_compresses_when_told_to(self, monkeypatch, receiver):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip")
+        session = otlp.span_exporter(config(receiver.url))._deadline_session
+        session.request("POST", receiver.url, data=b"x" * 1000, timeout=30)
+        _, headers, body = receiver.requests[0]
+        assert headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(body) == b"x" * 1000
+
+    @pytest.mark.parametrize(
+        ("endpoint", "environment", "compressed"),
+        [
+            ("http://127.0.0.1:4318", "", False),
+            ("http://[::1]:4318", "", False),
+            ("https://collector.example", "", True),
+            ("https://collector.example", "none", False),
+            ("http://localhost:4318", "gzip", True),
+        ],
+    )
+    def test_compresses_where_it_pays(self, monkeypatch, endpoint, environment, compressed):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", environment)
+        session = otlp.log_exporter(config(endpoint))._deadline_session
+        assert session._gzip is compressed
+
+
+class TestEnvironment:
+    def test_endpoint(self, monkeypatch):
+        configured = config("http://127.0.0.1:1/")
+        assert otlp.endpoint(configured, "logs") == "http://127.0.0.1:1/v1/logs"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:2")
+        assert otlp.endpoint(configured, "logs") == "http://127.0.0.1:2/v1/logs"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://127.0.0.1:3/in")
+        assert otlp.endpoint(configured, "logs") == "http://127.0.0.1:3/in"
+        assert otlp.endpoint(configured, "traces") == "http://127.0.0.1:2/v1/traces"
+
+    def test_headers_and_timeout_win(self, monkeypatch, receiver):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20env,b=2")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "7")
+        settings = otlp._settings(
+            config(receiver.url, otlp_headers={"Authorization": "file", "c": "3"}),
+            otlp.Signal.TRACES,
+        )
+        assert settings.headers == {"authorization": "Bearer env", "b": "2", "c": "3"}
+        assert settings.timeout == 7.0
+
+    def test_a_timeout_that_is_no_number_is_reported(self, monkeypatch, caplog):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
+        settings = otlp._settings(config("http://127.0.0.1:1"), otlp.Signal.LOGS)
+        assert settings.timeout == 30.0
+        assert "OTEL_EXPORTER_OTLP_TIMEOUT is 'soon'" in caplog.text
+
+    def test_batch_and_interval_variables_win(self, monkeypatch):
+        monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "600")
+        monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "5000")
+        configured = config("http://127.0.0.1:1")
+        processor = otlp.span_processor(configured)
+        reader = otlp.metric_reader(configured)
+        other = otlp.log_processor(configured)
+        assert processor._batch_processor._max_queue_size == 600
+        assert other._batch_processor._max_queue_size == 4096
+        assert reader._export_interval_millis == 5000
+        for part in (processor, other, reader):
+            part.shutdown()
+
+    def test_proxies_are_not_asked_for_this_machine(self):
+        assert otlp.span_exporter(config("http://localhost:1"))._deadline_session.trust_env is False
+        assert otlp.span_exporter(config("http://far.example"))._deadline_session.trust_env is True
+
+
+class TestRetrying:
+    def test_until_it_works(self, receiver):
+        receiver.answers = [(503, {}), (429, {"Retry-After": "0"}), (200, {})]
+        session = DeadlineSession(gzip=False, loopback=True)
+        assert session.request("POST", receiver.url, data=b"x", timeout=60).status_code == 200
+        assert len(receiver.requests) == 3
+        assert session.problem == ""
+
+    def test_not_after_a_refusal(self, receiver):
+        receiver.answers = [(401, {})]
+        session = DeadlineSession(gzip=False, loopback=True)
+        assert session.request("POST", receiver.url, data=b"x", timeout=60).status_code == 401
+        assert len(receiver.requests) == 1
+
+    def test_not_when_the_server_wants_more_time_than_there_is(self, receiver):
+        receiver.answers = [(503, {}), (503, {"Retry-After": "3600"})]
+        session = DeadlineSession(gzip=False, loopback=True)
+        with pytest.raises(GivenUp, match="answered 503"):
+            session.request("POST", receiver.url, data=b"x", timeout=60)
+        assert len(receiver.requests) == 2
+
+    def test_the_reason_is_in_plain_words(self, closed_port):
+        session = DeadlineSession(gzip=False, loopback=True)
+        session.begin_shutdown(30)
+        with pytest.raises(GivenUp, match="connection refused"):
+            session.request("POST", closed_port, data=b"x", timeout=60)
+        assert session.problem == "connection refused"
+
+    def test_giving_up_is_no_reason_for_the_sdk_to_try_again(self):
+        assert issubclass(GivenUp, requests.RequestException)
+        assert not issubclass(GivenUp, requests.ConnectionError | requests.Timeout)
+
+    def test_a_forked_child_makes_connections_of_its_own(self, receiver):
+        session = DeadlineSession(gzip=False, loopback=True)
+        session.request("POST", receiver.url, data=b"parent", timeout=60)
+        before = session.get_adapter(receiver.url)
+        session._reconnect()
+        assert session.get_adapter(receiver.url) is not before
+        assert not session.closing
+
+
+class TestShutdown:
+    """``limits.shutdown_seconds`` is a promise, so these measure."""
+
+    @pytest.mark.parametrize("endpoint", ["closed_port", "black_hole"])
+    @pytest.mark.parametrize("under_way", [False, True])
+    def test_ends_in_time(self, request, installed, providers, stats, endpoint, under_way):
+        configured = config(request.getfixturevalue(endpoint))
+        if under_way:
+            intervals = Intervals(api_metrics=0.1, resource_metrics=0.1)
+            configured = replace(configured, metrics=Metrics(intervals=intervals))
+        built = providers(configured)
+        emit(*built, count=1500)
+        if under_way:
+            # The workers are inside of a request or of a pause between two.
+            deadline = time.monotonic() + 60
+            while stats.snapshot().queued["logs"] == 1500 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        begin = time.monotonic()
+        for provider in built:
+            provider.shutdown()
+        assert time.monotonic() - begin < 2 * configured.limits.shutdown_seconds
+        lost = stats.snapshot().dropped
+        assert lost["traces", "shutdown"] + lost.get(("traces", "export_failed"), 0) >= 1500 - 512
+
+    def test_budget_is_shared_and_renewed(self):
+        now = [100.0]
+        budget = ShutdownBudget(2.0, lambda: now[0])
+        shares = []
+        for _ in range(4):
+            shares.append(budget.share())
+            now[0] += shares[-1]
+        assert shares == [1.0, 0.5, 0.25, 0.125]
+        now[0] += 1.0
+        assert budget.share() == 0.0
+        now[0] += 60.0
+        assert budget.share() == 1.0
+
+    def test_without_a_budget_the_sdk_decides(self, redactor, stats):
+        from ffe_otel.export import seams
+
+        handle = seams.install(redactor, stats)
+        processor = otlp.span_processor(config("http://127.0.0.1:1"))
+        processor.shutdown()
+        assert not processor.span_exporter.closing
+        handle.undo()
+
+
+class TestQuiet:
+    def test_a_dead_endpoint_is_one_warning(self, installed, providers, closed_port, caplog):
+        caplog.set_level(logging.DEBUG)
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
+        built = providers(config(closed_port, otlp_timeout_seconds=0.05))
+        emit(*built, count=3)
+        for provider in built[:2]:
+            provider.force_flush()
+        emit(*built, count=3)
+        for provider in built[:2]:
+            provider.force_flush()
+        lines = [r for r in caplog.records if r.levelno >= logging.INFO]
+        assert [r.name for r in lines] == ["ffe_otel.export"]
+        text = lines[0].getMessage()
+        assert closed_port in text
+        assert "connection refused" in text
+        assert "ffe-otel serve" in text
+        for provider in built:
+            provider.shutdown()
+
+    def test_other_lines_pass_once(self, installed, caplog):
+        logger = logging.getLogger("opentelemetry.attributes")
+        for value in ("a", "b"):
+            logger.warning("Invalid type %s", value)
+        assert [r.getMessage() for r in caplog.records] == ["Invalid type a"]

@@ -42,7 +42,9 @@ def decode_logs(request: ExportLogsServiceRequest, batch: Batch, known: Known) -
 def _row(record: LogRecord, logger: str, source: Origin, seen: dict[str, int]) -> dict[str, Any]:
     attrs = attributes(record.attributes)
     uid = attrs.pop(UID, None)
-    body = any_value(record.body) if record.HasField("body") else ""
+    # The Python SDK sends a body without a value for a record that has none.
+    has_body = record.HasField("body") and record.body.WhichOneof("value") is not None
+    body = any_value(record.body) if has_body else ""
     row: dict[str, Any] = {
         "uid": _identity(uid, seen, record, (logger, source.text, dumps(body), dumps(attrs))),
         "time_ns": record.time_unix_nano or record.observed_time_unix_nano or time.time_ns(),

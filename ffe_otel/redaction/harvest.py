@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -38,7 +39,8 @@ def harvest_literals(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _values(name: str, text: str, names: NameIndex) -> Iterator[str]:
     rule = None if name in _NOT_SECRET else names.rule_for(name)
-    if rule is not None and is_secret(text, rule, bare=False):
+    # What a process is given as TOKEN is a credential, however it looks.
+    if rule is not None and is_secret(text, replace(rule, values="any"), bare=False):
         yield text
     if name.upper().endswith("HEADERS"):
         for entry in text.split(","):

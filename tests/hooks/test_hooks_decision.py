@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decisions, debates, ensembles, and the calls to models under them."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from ffe_otel import semconv
+
+DECISION = ["ffe.cycle", "ffe.phase.reasoning", "ffe.decision.generate"]
+
+
+def calls(cycle):
+    return [span for span in cycle.spans if span.name.startswith("chat ")]
+
+
+def by_phase(cycle):
+    return {span.attributes[semconv.LLM_PHASE]: span for span in calls(cycle)}
+
+
+def test_a_debate_has_three_roles_with_a_call_each(run_engine):
+    cycle = run_engine(llm="debate", assets=("AAPL",)).cycles[0]
+
+    roles = {span.attributes[semconv.DEBATE_ROLE]: span for span in cycle.named("ffe.debate.role")}
+    assert set(roles) == {"bull", "bear", "judge"}
+    found = by_phase(cycle)
+    assert set(found) == {"pre_reason", "bull", "bear", "judge"}
+    for role, span in roles.items():
+        assert cycle.path(span) == [*DECISION, "ffe.debate.role"]
+        assert found[role].parent.span_id == span.context.span_id
+        assert (
+            span.attributes[semconv.LLM_PROVIDER]
+            == found[role].attributes[semconv.GEN_AI_REQUEST_MODEL]
+        )
+    assert cycle.path(found["pre_reason"])[:-1] == DECISION
+    assert roles["judge"].start_time >= roles["bull"].start_time
+    assert cycle.one("ffe.ensemble.aggregate")
+
+
+def test_a_call_follows_the_conventions_and_is_counted(run_engine):
+    engine = run_engine(llm="local", assets=("AAPL",))
+
+    cycle = engine.cycles[0]
+    call = by_phase(cycle)["single"]
+    attributes = call.attributes
+    assert call.kind is SpanKind.CLIENT
+    assert call.name == f"chat {attributes[semconv.GEN_AI_REQUEST_MODEL]}"
+    assert attributes[semconv.GEN_AI_PROVIDER] == "ollama"
+    assert attributes[semconv.GEN_AI_FINISH_REASONS] == ("stop",)
+    assert attributes[semconv.GEN_AI_INPUT_TOKENS] > attributes[semconv.GEN_AI_OUTPUT_TOKENS] > 0
+    assert attributes[semconv.LLM_COST_USD] == 0.0
+    assert semconv.GEN_AI_INPUT_MESSAGES not in attributes
+    total = sum(span.attributes[semconv.LLM_TOKENS] for span in calls(cycle))
+    assert cycle.attributes[semconv.LLM_TOKENS] == total
+    assert engine.value(semconv.LLM_TOKENS_TOTAL) == total
+    requests = engine.value(semconv.PROVIDER_REQUESTS, provider="ollama", status="success")
+    assert requests == len(calls(cycle)) == engine.summary["llm_calls"]
+    phases = {m["phase"] for m in engine.labels(semconv.DECISION_GENERATION)}
+    assert phases == {"pre_reason", "single", "total"}
+
+
+def test_calls_made_in_pool_threads_are_under_their_decision(run_engine):
+    engine = run_engine(cycles=2, llm="ensemble")
+
+    for cycle in engine.cycles:
+        assert calls(cycle)
+        assert {tuple(cycle.path(span)[:3]) for span in calls(cycle)} == {tuple(DECISION)}
+    outside = [t for t in engine.traces if t not in engine.cycles for span in calls(t)]
+    assert outside == []
+
+
+def test_an_ensemble_asks_each_provider_and_says_how_they_agreed(run_engine):
+    cycle = run_engine(llm="ensemble", assets=("AAPL",)).cycles[0]
+
+    asked = [s for s in calls(cycle) if s.attributes[semconv.LLM_PHASE] == "ensemble"]
+    assert len({span.name for span in asked}) == 3
+    vote = cycle.one("ffe.ensemble.aggregate")
+    assert 0 < vote.attributes[semconv.ENSEMBLE_AGREEMENT] <= 1
+    assert vote.attributes[semconv.ENSEMBLE_STRATEGY]
+
+
+def test_a_provider_behind_a_command_is_a_call_too(run_engine):
+    engine = run_engine(llm="cli", assets=("AAPL",))
+
+    call = by_phase(engine.cycles[0])["single"]
+    assert call.name == "chat cli"
+    assert call.attributes[semconv.GEN_AI_PROVIDER] == "cli"
+    assert call.attributes[semconv.GEN_AI_RESPONSE_MODEL]
+    assert call.attributes[semconv.GEN_AI_INPUT_TOKENS] > 0
+    assert semconv.LLM_COST_USD not in call.attributes
+    assert engine.value(semconv.PROVIDER_REQUESTS, provider="cli", status="success") == 1
+
+
+def test_a_decision_says_what_was_decided(run_engine):
+    engine = run_engine(llm="debate", assets=("AAPL",))
+
+    cycle = engine.cycles[0]
+    decision = cycle.one("ffe.decision.generate")
+    attributes = decision.attributes
+    assert attributes[semconv.ASSET_PAIR] == "AAPL"
+    assert attributes[semconv.DECISION_ID]
+    assert attributes[semconv.DECISION_ORIGIN]
+    assert 0 <= attributes[semconv.DECISION_CONFIDENCE] <= 100
+    assert semconv.DECISION_REASONING not in attributes
+    assert (
+        engine.value(
+            semconv.DECISION_CONFIDENCE_GAUGE,
+            asset_pair="AAPL",
+            action=attributes[semconv.DECISION_ACTION],
+        )
+        == attributes[semconv.DECISION_CONFIDENCE]
+    )
+    (latency,) = engine.labels(semconv.DECISION_LATENCY)
+    assert latency["asset_pair"] == "AAPL"
+
+
+@pytest.mark.parametrize("llm", ["local", "ensemble", "debate"])
+def test_a_server_that_is_down_fails_requests_that_were_never_sent(run_engine, llm):
+    engine = run_engine(cycles=2, llm=llm, faults=["llm_down"])
+
+    for cycle in engine.cycles:
+        assert cycle.attributes[semconv.CYCLE_OUTCOME] == "failed"
+        assert cycle.root.status.status_code is StatusCode.ERROR
+        assert calls(cycle)
+        assert {span.status.status_code for span in calls(cycle)} == {StatusCode.ERROR}
+    assert engine.value(semconv.PROVIDER_REQUESTS, provider="ollama", status="success") is None
+    assert engine.value(semconv.PROVIDER_REQUESTS, provider="ollama", status="failure")
+
+
+def test_a_role_that_fails_is_said_to_have_failed(run_engine):
+    engine = run_engine(llm="debate", assets=("AAPL",), faults=["failing_provider"])
+
+    cycle = engine.cycles[0]
+    failed = [s for s in cycle.named("ffe.debate.role") if s in cycle.failed]
+    assert failed
+    assert all(span.attributes[semconv.DEBATE_FAILED] for span in failed)
+    assert cycle.one("ffe.decision.generate") in cycle.failed
+    assert cycle.attributes[semconv.CYCLE_OUTCOME] == "failed"
+
+
+@pytest.mark.parametrize("llm", ["local", "ensemble", "debate", "cli"])
+def test_an_answer_that_is_no_decision_is_an_error(run_engine, llm):
+    engine = run_engine(llm=llm, assets=("AAPL",), faults=["bad_llm_json"])
+
+    cycle = engine.cycles[0]
+    assert cycle.root.status.status_code is StatusCode.ERROR
+    assert cycle.attributes[semconv.CYCLE_OUTCOME] == "failed"
+    if llm in {"local", "cli"}:
+        decision = cycle.one("ffe.decision.generate")
+        assert decision.status.description == "fallback decision: malformed_provider_response"
+        assert cycle.attributes[semconv.CYCLE_REASON] == "malformed_provider_response"
+
+
+def test_a_command_that_fails_is_a_failed_call(run_engine):
+    engine = run_engine(llm="cli", assets=("AAPL",), faults=["failing_provider"])
+
+    call = by_phase(engine.cycles[0])["single"]
+    assert call.status.status_code is StatusCode.ERROR
+    assert engine.value(semconv.PROVIDER_REQUESTS, provider="cli", status="failure") == 1
+
+
+def test_a_call_that_took_longer_than_the_engine_waits_is_a_timeout(start_engine):
+    engine = start_engine(llm="local", assets=("AAPL",), llm_latency=0.2)
+    local = engine.session.engine.decision_engine.ai_manager._local
+    local.config = {"api_timeouts": {"llm_query": 0.01}}
+    engine.run()
+
+    statuses = {span.attributes[semconv.LLM_STATUS] for span in calls(engine.cycles[0])}
+    assert statuses == {"timeout"}
+    assert engine.value(semconv.PROVIDER_REQUESTS, provider="ollama", status="timeout")
+
+
+def test_loading_a_model_is_no_call(ffe_telemetry, monkeypatch):
+    import ollama
+
+    monkeypatch.setattr(ollama.Client, "_request", lambda *_args, **_kwargs: {"done": True})
+    client = ollama.Client(host="http://127.0.0.1:9")
+
+    client.generate("gemma2:9b")
+    client.generate("gemma2:9b", "a prompt")
+
+    (call,) = ffe_telemetry.events(semconv.EVENT_LLM_CALL)
+    assert (call["model"], call["phase"]) == ("gemma2:9b", "single")

@@ -82,6 +82,7 @@ class Assembly:
             self._declared_providers()
         else:
             self._providers()
+        self._stack.callback(self._handle.shut_providers)
         self._runtime()
         self._logs()
         if hooks:
@@ -140,15 +141,10 @@ class Assembly:
             ]
         for processor in processors:
             provider.add_span_processor(processor)
-        self._stack.callback(self._silence, provider)
+        self._stack.callback(provider.processors.clear)
         self._handle.tracer_provider = provider
         if self._set_global:
             self._join_traces(provider, processors, current)
-
-    @staticmethod
-    def _silence(provider: FfeTracerProvider) -> None:
-        provider.shutdown()
-        provider.processors.clear()
 
     @staticmethod
     def _join_traces(provider: FfeTracerProvider, processors: list[Any], current: object) -> None:
@@ -169,7 +165,6 @@ class Assembly:
                 self._stack.callback(self._handle.page.close)
             readers += prometheus.readers(self._handle.page)
         provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
-        self._stack.callback(provider.shutdown)
         self._handle.meter_provider = provider
         current = metrics.get_meter_provider() if self._set_global else provider
         if not isinstance(current, MeterProvider):
@@ -182,7 +177,6 @@ class Assembly:
         else:
             for exporter in exporters.log_exporters(self._config):
                 provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
-        self._stack.callback(provider.shutdown)
         self._handle.logger_provider = provider
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
             _logs.set_logger_provider(provider)
@@ -265,7 +259,7 @@ class Assembly:
         capture = install_log_capture(
             self._config, self._redactor, self._handle.logger_provider, self._stats, log_context
         )
-        self._handle._flush_logs = capture.flush  # noqa: SLF001 - the handle is ours
+        self._handle.log_capture = capture
         self._stack.callback(capture)
 
     def _hooks(self) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
     from ffe_otel.capture.hooking import HookSet
+    from ffe_otel.capture.logs import LogCapture
     from ffe_otel.capture.runtime import Runtime
     from ffe_otel.config import Config
     from ffe_otel.export.prometheus import MetricsPage
@@ -59,7 +60,8 @@ class Handle:
         self.page: MetricsPage | None = None
         self.redactor: Redactor | None = None
         self.stats: ExportStats | None = None
-        self._flush_logs: Callable[[float], object] | None = None
+        self.log_capture: LogCapture | None = None
+        self._closed = False
         self._stack = stack
         self._shutdown_seconds = shutdown_seconds
 
@@ -80,8 +82,8 @@ class Handle:
 
     def _flush(self, end: float) -> bool:
         flushed = True
-        if self._flush_logs is not None:
-            flushed = bool(self._flush_logs(max(0.0, end - time.monotonic())))
+        if self.log_capture is not None:
+            flushed = self.log_capture.flush(max(0.0, end - time.monotonic()))
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             if provider is not None:
                 left = max(1, int((end - time.monotonic()) * 1000))
@@ -92,11 +94,27 @@ class Handle:
         """Flush within the configured deadline and give back every patched object."""
         self._stack.close()
 
-    def finish(self) -> None:
-        """End open spans as aborted and send everything; for a process about to be killed."""
+    def close(self) -> None:
+        """End open spans as aborted and send everything, for a process that ends.
+
+        Patches stay: log records of exit callbacks that run later still reach the file.
+        """
+        if self._closed:
+            return
         if self.runtime is not None:
             self.runtime.abort_open()
-        self.flush(self._shutdown_seconds)
+        if self.log_capture is not None:
+            self.log_capture.close(self._shutdown_seconds)
+        self.shut_providers()
+
+    def shut_providers(self) -> None:
+        """Shut the providers down, once; the seams keep that within the deadline."""
+        if self._closed:
+            return
+        self._closed = True
+        for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
+            if provider is not None:
+                provider.shutdown()
 
 
 def install(

@@ -27,9 +27,9 @@ _FLUSH_SECONDS = 1.0
 
 
 def at_exit(handle: Handle) -> Callable[[], None]:
-    """Uninstall when the interpreter exits; returns what takes that back."""
-    atexit.register(handle.uninstall)
-    return lambda: atexit.unregister(handle.uninstall)
+    """Close the capture when the interpreter exits; returns what takes that back."""
+    atexit.register(handle.close)
+    return lambda: atexit.unregister(handle.close)
 
 
 def at_fork(handle: Handle) -> None:
@@ -77,7 +77,7 @@ class Termination:
     def _handler(self, number: int, frame: FrameType | None) -> None:
         chained = callable(self._previous)
         if os.getpid() == self._pid:
-            self._asked.put("flush" if chained else "finish")
+            self._asked.put("flush" if chained else "close")
             with contextlib.suppress(queue.Empty):
                 self._done.get(timeout=_FLUSH_SECONDS if chained else self._deadline)
         if chained:
@@ -92,8 +92,8 @@ class Termination:
             if asked == "flush":
                 # A handler of the engine's goes on after us and is worth observing.
                 self._handle.flush(_FLUSH_SECONDS)
-            elif asked == "finish":
-                self._handle.finish()
+            elif asked == "close":
+                self._handle.close()
             self._done.put(None)
             if asked != "flush":
                 return

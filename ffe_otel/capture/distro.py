@@ -63,8 +63,9 @@ class FfeConfigurator:
             config = load_config().config
         except ConfigError as error:
             say(f"{error}\nffe_otel: going on with the default configuration")
-            standard = {k: v for k, v in os.environ.items() if not k.startswith("FFE_OTEL")}
-            config = load_config(Path(os.devnull), environ=standard).config
+            own = ("FFE_OTEL", "OTEL_")
+            rest = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+            config = load_config(Path(os.devnull), environ=rest).config
         try:
             install(config, hooks=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start

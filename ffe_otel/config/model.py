@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def option(default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = (),  # noqa: A002, E501
+def option(default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = (),  # noqa: A002
            minimum: float | None = None, maximum: float | None = None) -> Any:  # fmt: skip
     """A field with its documentation and the limits the loader checks."""
     metadata = {

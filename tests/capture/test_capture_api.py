@@ -207,9 +207,13 @@ def test_phases_stay_under_the_cycle_when_the_engine_has_a_span_of_its_own(ffe: 
 
 
 def test_an_exception_passes_through_and_shows_once_on_the_cycle(ffe: Captured) -> None:
-    with pytest.raises(ValueError, match="no data"), ffe_otel.cycle(), ffe_otel.phase("perception"):
-        with ffe_otel.data_fetch("coinbase", "candles"):
-            raise ValueError("no data")
+    with (
+        pytest.raises(ValueError, match="no data"),
+        ffe_otel.cycle(),
+        ffe_otel.phase("perception"),
+        ffe_otel.data_fetch("coinbase", "candles"),
+    ):
+        raise ValueError("no data")
     root = ffe.span("ffe.cycle")
     assert root.status.status_code is StatusCode.ERROR
     assert root.attributes is not None
@@ -223,10 +227,7 @@ def test_an_exception_passes_through_and_shows_once_on_the_cycle(ffe: Captured) 
 
 def test_a_swallowed_failure_is_an_error_on_the_cycle(ffe: Captured) -> None:
     with ffe_otel.cycle() as cycle, ffe_otel.phase("reasoning"):
-        try:
-            raise RuntimeError("provider down")
-        except RuntimeError as error:
-            cycle.error(error, "analysis of BTCUSD")
+        cycle.error(RuntimeError("provider down"), "analysis of BTCUSD")
     root = ffe.span("ffe.cycle")
     assert root.status.description == "analysis of BTCUSD: RuntimeError: provider down"
     assert [e.name for e in root.events] == ["ffe.cycle.error"]

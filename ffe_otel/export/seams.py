@@ -54,7 +54,8 @@ _logger = logging.getLogger("ffe_otel.export")
 _EXPORTER_ARGUMENTS: Final = ("span_exporter", "exporter")
 _MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor)
 _MULTI_LOG: Final = (SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor)
-_SPAN_CALLBACKS: Final = ("on_start", "_on_ending", "on_end")
+_SPAN_CALLBACKS: Final = ("on_start", "_on_ending", "on_end", "add_span_processor")
+_LOG_CALLBACKS: Final = ("on_emit", "add_log_record_processor")
 
 
 def install(
@@ -206,36 +207,37 @@ class Seams:
         return wrapper
 
     def _safe_span(self, processor: Any) -> Any:
-        kind = type(processor)
-        if processor is None or issubclass(kind, RedactingSpanProcessor):
+        if processor is None or issubclass(type(processor), RedactingSpanProcessor):
             return processor
-        if kind in _MULTI_SPAN or self._ends_in_proxy(
-            processor, (BatchSpanProcessor, SimpleSpanProcessor), _SPAN_CALLBACKS
+        if self._is_harmless(
+            processor, _MULTI_SPAN, (BatchSpanProcessor, SimpleSpanProcessor), _SPAN_CALLBACKS
         ):
             return processor
         return RedactingSpanProcessor(processor, self._seam)
 
     def _safe_log(self, processor: Any) -> Any:
-        kind = type(processor)
-        if processor is None or issubclass(kind, RedactingLogProcessor):
+        if processor is None or issubclass(type(processor), RedactingLogProcessor):
             return processor
-        if kind in _MULTI_LOG or self._ends_in_proxy(
-            processor, (BatchLogRecordProcessor, SimpleLogRecordProcessor), ("on_emit",)
+        if self._is_harmless(
+            processor,
+            _MULTI_LOG,
+            (BatchLogRecordProcessor, SimpleLogRecordProcessor),
+            _LOG_CALLBACKS,
         ):
             return processor
         return RedactingLogProcessor(processor, self._seam)
 
     @staticmethod
-    def _ends_in_proxy(
-        processor: Any, owners: tuple[type, ...], callbacks: tuple[str, ...]
+    def _is_harmless(
+        processor: Any, multi: tuple[type, ...], ends: tuple[type, ...], callbacks: tuple[str, ...]
     ) -> bool:
-        """Say whether a processor hands its records to one of our exporters and nowhere else."""
+        """Say whether a processor hands its records only to what is behind redaction."""
         kind = type(processor)
-        unchanged = any(
-            all(getattr(kind, c, None) is getattr(owner, c, None) for c in callbacks)
-            for owner in owners
+        if any(_inherits(kind, base, callbacks) for base in multi):
+            return True
+        return any(_inherits(kind, base, callbacks) for base in ends) and issubclass(
+            type(existing.exporter_of(processor)), RedactingExporter
         )
-        return unchanged and issubclass(type(existing.exporter_of(processor)), RedactingExporter)
 
     # Readers
 
@@ -333,6 +335,14 @@ class Seams:
         safe = self._safe_callback(callback)
         if safe is not callback:
             self._patches.replace(reader, existing.COLLECT, safe)
+
+
+def _inherits(kind: type, base: type, names: tuple[str, ...]) -> bool:
+    """Say whether ``kind`` is ``base`` or a subclass that changes none of ``names``."""
+    if not issubclass(kind, base):
+        return False
+    above = kind.__mro__[: kind.__mro__.index(base)]
+    return not any(name in vars(each) for each in above for name in names)
 
 
 class _Collect:

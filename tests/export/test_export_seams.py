@@ -247,6 +247,25 @@ class TestForeignSpanProcessors:
         assert foreign.at_start == [HIDDEN]
         provider.shutdown()
 
+    @pytest.mark.parametrize("changed", [False, True])
+    def test_own_multi_processors_are_looked_at(self, installed, changed):
+        class Multi(SynchronousMultiSpanProcessor):
+            seen = ()
+
+            if changed:
+
+                def on_end(self, span):
+                    self.seen += (span,)
+
+        multi, exporter = Multi(), InMemorySpanExporter()
+        provider = TracerProvider(active_span_processor=multi, shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        span(provider)
+        assert (provider._active_span_processor is multi) is not changed
+        seen = multi.seen if changed else exporter.get_finished_spans()
+        assert [dict(s.attributes) for s in seen] == [HIDDEN]
+        provider.shutdown()
+
     def test_as_the_active_processor(self, installed):
         foreign = Foreign()
         provider = TracerProvider(active_span_processor=foreign, shutdown_on_exit=False)

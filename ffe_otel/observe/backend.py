@@ -38,7 +38,7 @@ class Backend:
         with contextlib.ExitStack() as opened:
             opened.callback(StoreLock(self.directory).release)
             self.live = LiveHub()
-            self.database = _open_database(self.directory)
+            self.database = _open_database(self.directory, serve.retention_bytes)
             opened.callback(self.database.close)
             known = Known()
             # What the store has not taken is bounded, so that both stay within the limit.
@@ -87,9 +87,9 @@ class Backend:
         self._closing.close()
 
 
-def _open_database(directory: Path) -> Database:
+def _open_database(directory: Path, limit: int) -> Database:
     try:
-        return Database(directory)
+        return Database(directory, limit)
     except OSError as error:
         if isinstance(error, ServeError):
             raise

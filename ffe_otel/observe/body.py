@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT: Final = 60.0
 """Longest a client may take to send its body, seconds."""
-_DRAIN_TIMEOUT: Final = 5.0
+_DRAIN_PAUSE: Final = 0.5
 _WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -99,11 +99,12 @@ def _inflate(inflate: zlib._Decompress, chunk: bytes, limit: int) -> bytes:
 
 
 async def _drain(stream: AsyncIterator[bytes], limit: int) -> None:
-    """Read on a little: a client that is still sending would not see the answer."""
+    """Read on while the client sends: it would not see the answer before it is done."""
     size = 0
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_TIMEOUT):
-            async for chunk in stream:
-                size += len(chunk)
-                if size > limit:
-                    return
+        while size <= limit:
+            async with asyncio.timeout(_DRAIN_PAUSE):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            size += len(chunk)

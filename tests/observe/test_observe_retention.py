@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 
 import sample_telemetry as sample
 from sample_cycles import make_cycle
 
+from ffe_otel.observe.decode import Signal
+from ffe_otel.observe.journal import Segment
 from ffe_otel.observe.store.database import Database
+from ffe_otel.observe.store.load import load_segments
 from ffe_otel.observe.store.retention import RetentionLimits, enforce
 
 DAY = 86_400 * 10**9
@@ -28,7 +32,7 @@ def filled(start, tmp_path, starts):
         sample.send_logs(server.addresses.otlp_http, [log for c in part for log in c.logs])
     server.stored(spans=sum(len(c.spans) for c in cycles), logs=sum(len(c.logs) for c in cycles))
     server.stop()
-    return Database(tmp_path / "state" / "store"), cycles
+    return Database(tmp_path / "state" / "store", BIG), cycles
 
 
 def left(database):
@@ -57,4 +61,41 @@ def test_rows_from_a_clock_in_the_future_age_by_their_arrival(start, tmp_path):
     enforce(database, 0, RetentionLimits(BIG, 0))
     with database.reader() as connection:
         assert connection.execute("SELECT count(*) FROM spans").fetchone() == (0,)
+    database.close()
+
+
+def segment(path, rng, first_ns, rows):
+    """A journal segment of ``rows`` spans that began a microsecond after each other."""
+    lines = [
+        json.dumps({
+            "trace_id": f"{rng.getrandbits(128):032x}", "span_id": rng.getrandbits(63),
+            "name": "work", "kind": 1, "service": "s", "scope": "s", "resource_id": 1,
+            "start_ns": first_ns + 1000 * n, "duration_ns": 5, "status": 0,
+            "attrs": {"text": f"{rng.getrandbits(400):x}"},
+        })
+        for n in range(rows)
+    ]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    return Segment(path, Signal.TRACES, path.stat().st_size, max(map(len, lines)))
+
+
+def test_a_store_that_grows_loses_its_oldest_rows_and_stays_under_its_size(tmp_path):
+    limit, rng, rows = 16 << 20, random.Random(1), 10_000
+    database = Database(tmp_path, limit)
+    begin, said = time.time_ns() - 10**12, ""
+    for number in range(20):
+        first = begin + number * rows * 1000
+        database.writer.execute("BEGIN")
+        load_segments(database.writer, [segment(tmp_path / str(number), rng, first, rows)])
+        database.writer.execute("COMMIT")
+        said = enforce(database, 0, RetentionLimits(limit, 7)) or said
+        assert database.size() <= limit
+    assert f"beyond {limit} bytes" in said
+    with database.reader() as connection:
+        held, oldest, newest = connection.execute(
+            "SELECT count(*), min(start_ns), max(start_ns) FROM spans"
+        ).fetchone()
+    assert newest == first + (rows - 1) * 1000
+    assert held == (newest - oldest) // 1000 + 1
+    assert rows <= held < 20 * rows
     database.close()

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DAY_NS: Final = 86_400 * 10**9
-TARGET: Final = 0.8
-"""Share of the limit that is left after rows had to go, so that it is not reached at once."""
+SMALLEST: Final = 16 * 1024**2
+"""A limit below this counts as this, bytes: an all but empty store has its pages too."""
+FILL: Final = 0.5
+"""Share of the limit that rows may fill. A checkpoint writes row groups that lost rows anew
+before it frees the old ones, and the file does not shrink, so that it needs the rest."""
+TARGET: Final = 0.4
+"""Share of the limit that is left filled after rows had to go."""
 KEPT_ASIDE: Final = 1
 """Stores that were set aside as unreadable and are kept for somebody to look at."""
 # Table, its time column, and whether a row's arrival counts as its age too: a sender with
@@ -49,9 +54,10 @@ def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> 
     cutoff = time.time_ns() - int(limits.age * DAY_NS)
     removed = _remove(connection, cutoff, arrival=True)
     reason = "older than the configured age"
-    used = _used(connection) + journal_bytes
-    if used > limits.size:
-        share = 1 - TARGET * max(limits.size - journal_bytes, 0) / max(used - journal_bytes, 1)
+    held = _used(database)
+    room = max(max(limits.size, SMALLEST) - journal_bytes, 0)
+    if held > FILL * room:
+        share = 1 - TARGET * room / held
         cutoff = _oldest(connection, min(max(share, 0.05), 1.0))
         removed += _remove(connection, cutoff, arrival=False)
         reason = f"beyond {limits.size} bytes"
@@ -65,13 +71,13 @@ def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> 
     return text
 
 
-def _used(connection: Connection) -> int:
+def _used(database: Database) -> int:
     """Bytes of the file that hold data, and the write-ahead log."""
-    row = connection.execute(
+    row = database.writer.execute(
         "SELECT used_blocks * block_size FROM pragma_database_size() "
         "WHERE database_name = current_database()"
     ).fetchone()
-    return int(row[0]) if row else 0
+    return int(row[0]) + database.log_size() if row else 0
 
 
 def _oldest(connection: Connection, share: float) -> int:

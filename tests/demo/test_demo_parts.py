@@ -256,6 +256,19 @@ _RISKY = {"drawdown_pct": -9.0, "account_value": 10_000, "leverage_estimate": 0.
             {"market_data": {"data_freshness": {"is_fresh": False, "age": "3.00 hours"}}},
             "Trade rejected: temporal constraints (market hours/data freshness)",
         ),
+        (
+            _context(),
+            {"market_data": {"market_status": {"is_open": False}}},
+            "Trade rejected: temporal constraints (market hours/data freshness)",
+        ),
+        (
+            _context(),
+            {
+                "market_data": {"data_freshness": {"is_fresh": False}},
+                "policy_action": "CLOSE_LONG",
+            },
+            "De-risking action",
+        ),
     ],
 )
 def test_the_gatekeeper_has_reasons(

@@ -49,7 +49,7 @@ class RiskGatekeeper:
         if overridden:
             logger.info("[GATEKEEPER] Trade rejected due to temporal constraints")
             return False, "Trade rejected: temporal constraints (market hours/data freshness)"
-        if not INTENTS[decision["policy_action"]].opens:
+        if not _opens(decision):
             logger.info("Allowing de-risking action: %s", decision["policy_action"])
             return True, "De-risking action"
         self._check_cross_platform_correlation(context)
@@ -71,14 +71,18 @@ class RiskGatekeeper:
 
     def check_market_hours(self, decision: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
         """Return whether a decision must become one to hold, and the decision to take instead."""
-        freshness = decision.get("market_data", {}).get("data_freshness", {})
-        if self.is_backtest or freshness.get("is_fresh", True):
+        data = decision.get("market_data", {})
+        freshness = data.get("data_freshness", {})
+        stale = not self.is_backtest and not freshness.get("is_fresh", True)
+        closed = not data.get("market_status", {}).get("is_open", True)
+        if not _opens(decision) or not (stale or closed):
             return False, decision
-        logger.error(
-            "[GATEKEEPER] Data is STALE (%s). Overriding %s → HOLD.",
-            freshness.get("age"),
-            decision.get("action"),
-        )
+        action = decision.get("action")
+        if closed:
+            logger.warning("[GATEKEEPER] Market is CLOSED. Overriding %s → HOLD.", action)
+        if stale:
+            age = freshness.get("age", "unknown age")
+            logger.error("[GATEKEEPER] Data is STALE (%s). Overriding %s → HOLD.", age, action)
         return True, {**decision, "action": HOLD, "policy_action": HOLD}
 
     def _validate_drawdown(
@@ -159,3 +163,9 @@ class RiskGatekeeper:
             )
             return False, "Volatility/confidence threshold exceeded"
         return True, "Volatility/confidence check passed"
+
+
+def _opens(decision: dict[str, Any]) -> bool:
+    """Tell whether a decision makes a position larger; a plain BUY or SELL may."""
+    intent = INTENTS.get(str(decision.get("policy_action") or decision.get("action")))
+    return intent is None or intent.opens

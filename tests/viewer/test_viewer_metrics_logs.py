@@ -27,7 +27,7 @@ def drawn(page, chart):
 
 def test_the_board_draws_its_charts(page, server) -> None:
     page.goto(f"{server.url}#/metrics")
-    expect(page.locator(".chart .u-over")).to_have_count(13)
+    expect(page.locator(".chart .u-over")).to_have_count(15)
     assert drawn(page, "cycle") > 2
     expect(page.locator('[data-chart="phase"] .chart-legend li')).to_have_count(5)
     expect(page.locator('[data-chart="portfolio"] .chart-legend b')).to_contain_text("$")
@@ -35,7 +35,7 @@ def test_the_board_draws_its_charts(page, server) -> None:
 
 def test_the_cursor_is_shared_and_has_a_tooltip(page, server) -> None:
     page.goto(f"{server.url}#/metrics")
-    expect(page.locator(".chart .u-over")).to_have_count(13)
+    expect(page.locator(".chart .u-over")).to_have_count(15)
     legend = page.locator('[data-chart="api"] .chart-legend')
     before = legend.inner_text()
     box = page.locator('[data-chart="cycle"] .u-over').bounding_box()
@@ -69,12 +69,12 @@ def test_a_metric_that_never_came_is_no_error(page, server, stub) -> None:
 
 def test_charts_follow_the_colour_scheme(page, server) -> None:
     page.goto(f"{server.url}#/metrics")
-    expect(page.locator(".chart .u-over")).to_have_count(13)
+    expect(page.locator(".chart .u-over")).to_have_count(15)
     light = page.locator('[data-chart="memory"] canvas').screenshot()
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(13, 15, 19)'")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(13, 15, 19)")
     assert page.locator('[data-chart="memory"] canvas').screenshot() != light
-    expect(page.locator(".chart .u-over")).to_have_count(13)
+    expect(page.locator(".chart .u-over")).to_have_count(15)
 
 
 def test_logs_filter_by_level_and_text_and_lead_to_their_trace(page, server, stub) -> None:

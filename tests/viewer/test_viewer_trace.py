@@ -262,3 +262,17 @@ def test_an_unknown_trace_is_explained(page, server, complaints) -> None:
     page.goto(f"{server.url}#/trace/unheard-of")
     expect(page.locator(".problem")).to_contain_text("No such trace")
     expect(page.locator(".problem")).to_contain_text("The store keeps 7 days.")
+
+
+def test_event_records_stay_out_until_asked_for(page, server, stub) -> None:
+    told = viewer_data.Teller(random.Random(1), "9" * 32, time.time_ns())
+    with told.span("ffe.cycle"):
+        told.log("INFO", "x", "a line")
+        told.log("INFO", "x", "null")
+        told.logs[-1] |= {"event_name": "llm_calls", "attributes": {"model": "gemma2:9b"}}
+    stub.traces["9" * 32] = told.answer()
+    open_trace(page, server, "9" * 32)
+    assert rows(page) == ["ffe.cycle", "a line"]
+    press(page, "v")
+    assert rows(page) == ["ffe.cycle", "a line", "llm calls model=gemma2:9b"]
+    assert "events=1" in page.url

@@ -30,6 +30,19 @@ def logs_payload(cycle: Cycle) -> Json:
     return {"resourceLogs": [{"resource": _resource(), "scopeLogs": scopes}]}
 
 
+def idle_payload(time_ns: int) -> Json:
+    """The event record of an agent that went idle."""
+    fields = {"agent_id": "agent-1", "environment": "demo", "state_value": s.AGENT_STATES["IDLE"]}
+    record = {
+        "timeUnixNano": str(time_ns),
+        "severityNumber": 9,
+        "eventName": s.EVENT_AGENT_STATE,
+        "attributes": _attributes(fields),
+    }
+    scopes = [{"scope": {"name": s.SCOPE}, "logRecords": [record]}]
+    return {"resourceLogs": [{"resource": _resource(), "scopeLogs": scopes}]}
+
+
 def _resource() -> Json:
     return {"attributes": _attributes({"service.name": s.DEFAULT_SERVICE_NAME})}
 

@@ -27,6 +27,7 @@ LABELS = {
     "platform": ["paper"],
     "direction": ["input", "output"],
     "model": ["claude-sonnet-4-5"],
+    "outcome": ["win", "loss"],
     "signal": ["traces", "logs", "metrics"],
 }
 # Middle and swing of each metric's line, or its growth where it only grows.

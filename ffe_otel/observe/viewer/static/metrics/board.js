@@ -43,12 +43,20 @@ export const BOARD = [
     queries: [{ name: M.portfolio, stat: "value", by: "platform" }],
   },
   {
+    id: "closed", title: "Closed trades by outcome", unit: "/min",
+    queries: [{ name: M.closed, stat: "rate", by: "outcome", scale: PER_MINUTE }],
+  },
+  {
     id: "tokens", title: "LLM tokens", unit: "/min",
     queries: [{ name: M.tokens, stat: "rate", by: "direction", scale: PER_MINUTE }],
   },
   {
     id: "cost", title: "LLM cost, cumulative", unit: "$",
     queries: [{ name: M.cost, stat: "value", by: "model" }],
+  },
+  {
+    id: "breakers", title: "Circuit breakers (1 open, 2 half open)", unit: "",
+    queries: [{ name: M.breaker, stat: "value", by: "service" }],
   },
   {
     id: "cpu", title: "Process CPU", unit: "%",

@@ -136,7 +136,7 @@ export class Chart {
 /** A little air above, zero below unless values are negative or far from zero. */
 function spread(u, low, high) {
   if (low === null || low === undefined) return [0, 1];
-  if (low === high) return low === 0 ? [0, 1] : [Math.min(0, low * 1.2), Math.max(0, high * 1.2)];
+  if (high - low <= Math.abs(high) * 1e-9) return low === 0 ? [0, 1] : [Math.min(0, low * 1.2), Math.max(0, high * 1.2)];
   const near = low >= 0 && low < high * 0.6;
   const air = (high - low) * 0.1;
   return [near ? 0 : low - air, high + air];

@@ -2,7 +2,7 @@
 /** The side panel: everything known about the selected span or log line. */
 
 import { copy, css, html, nothing } from "../core/dom.js";
-import { clock, count, DASH, duration, exact, text, usd, utc } from "../core/format.js";
+import { clock, count, DASH, duration, exact, usd, utc } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { ATTRIBUTE as A } from "../core/names.js";
 import { href } from "../core/router.js";
@@ -57,7 +57,7 @@ function spanBody(span, trace, act) {
     ${a[A.genRequestModel] ? generation(a) : nothing}
     ${attributesTemplate(a, act.query, a[A.genRequestModel] ? GEN_KEYS : new Set())}
     ${section("Events", span.events.map((event) => eventTemplate(event, span, act)))}
-    ${section("Logs", span.logs.map((log) => logLine(log, act)))}
+    ${section("Logs", span.logs.filter((log) => !log.event).map((log) => logLine(log, act)))}
     ${section("Links", span.links.map(linkTemplate))}`;
 }
 
@@ -92,7 +92,7 @@ function logLine(log, act) {
   return html`<button class="log-line level-${log.level}" @click=${() => act.choose(log.key)}>
     <span class="when">+${duration(log.offset)}</span>
     <span class="severity">${log.severity}</span>
-    <span class="message">${marked(text(log.body) || String(log.eventName ?? ""), act.query)}</span>
+    <span class="message">${marked(log.line, act.query)}</span>
   </button>`;
 }
 
@@ -110,7 +110,7 @@ function logHead(log) {
 
 function logBody(log, trace, act) {
   return html`
-    <p class="log-body level-${log.level}">${marked(text(log.body), act.query)}</p>
+    <p class="log-body level-${log.level}">${marked(log.line, act.query)}</p>
     <dl class="facts">
       ${fact("At", `+${duration(log.offset)}`)}
       ${fact("Clock", html`<span data-tip=${utc(log.unixNano)}>${clock(log.unixNano, 9)}</span>`)}

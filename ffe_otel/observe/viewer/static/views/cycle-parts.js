@@ -11,7 +11,7 @@ const ARROWS = { buy: "▲", long: "▲", sell: "▼", short: "▼" };
 export function actionTemplate(cycle) {
   if (!cycle.action) return html`<span class="soft">${DASH}</span>`;
   const side = Object.keys(ARROWS).find((word) => cycle.action.toLowerCase().includes(word));
-  return html`<span class="action ${side ? `side-${side}` : "side-none"}">
+  return html`<span class="action ${side ? `side-${side}` : "side-none"}" data-tip=${words(cycle.action)}>
     <i aria-hidden="true">${ARROWS[side] ?? "■"}</i><b>${words(cycle.action)}</b>
     ${cycle.confidence === null || cycle.confidence === undefined ? nothing
       : html`<span class="confidence" data-tip="Confidence">${percent(cycle.confidence)}</span>`}</span>`;
@@ -21,7 +21,7 @@ export function outcomeTemplate(cycle) {
   const running = cycle.state === "running";
   const name = running ? "running" : cycle.outcome ?? "ended";
   return html`<span class="outcome outcome-${name}"><i></i>${words(name)}</span>
-    ${cycle.reason ? html`<span class="reason" data-tip=${reasonTip(cycle)}>${cycle.reason}</span>` : nothing}`;
+    ${cycle.reason && cycle.reason.toLowerCase() !== cycle.outcome ? html`<span class="reason" data-tip=${reasonTip(cycle)}>${cycle.reason}</span>` : nothing}`;
 }
 
 function reasonTip(cycle) {

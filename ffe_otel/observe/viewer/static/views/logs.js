@@ -6,11 +6,11 @@ import { css, debounce, frame, html, nothing, ref, render } from "../core/dom.js
 import { age, clock, text, utc } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { live, throttle } from "../core/live.js";
+import { isEvent, level, lineOf } from "../core/logs.js";
 import { href, patch } from "../core/router.js";
 import { attributesTemplate, marked } from "../panel/attributes.js";
 import { exceptionTemplate, readException } from "../panel/exception.js";
 import { fact } from "../panel/panel.js";
-import { level } from "../waterfall/model.js";
 import { problemTemplate } from "./problem.js";
 
 const PAGE = 200;
@@ -94,7 +94,9 @@ export class LogsView {
 
   async #load(before = null) {
     try {
-      const answer = await get("logs", { limit: PAGE, before, ...this.filter }, this.#abort.signal);
+      const { events, ...filter } = this.filter;
+      const answer = await get("logs", { limit: PAGE, before, ...filter }, this.#abort.signal);
+      if (!events) answer.logs = answer.logs.filter((log) => !isEvent(log));
       this.#merge(answer, before);
       this.problem = null;
     } catch (error) {
@@ -103,6 +105,14 @@ export class LogsView {
     }
     this.loading = false;
     this.draw();
+    // A page of event records may have left the list shorter than the window.
+    if (this.rows.length * HEIGHT < (this.scroller?.clientHeight ?? 0)) this.#more();
+  }
+
+  #more() {
+    if (!this.next || this.loading || this.rows.length >= MOST) return;
+    this.loading = true;
+    this.#load(this.next);
   }
 
   #merge({ logs, next }, before) {
@@ -126,10 +136,7 @@ export class LogsView {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    if (scrollTop + clientHeight > scrollHeight - 600 && this.next && !this.loading && this.rows.length < MOST) {
-      this.loading = true;
-      this.#load(this.next);
-    }
+    if (scrollTop + clientHeight > scrollHeight - 600) this.#more();
     this.draw();
   }
 
@@ -143,6 +150,8 @@ export class LogsView {
         <span class="group" role="group" aria-label="Lowest level">${LEVELS.map(([value, name]) => html`<button
           class="tool ${this.filter.level === value ? "on" : ""}" aria-pressed=${this.filter.level === value}
           @click=${() => this.#setFilter({ level: value })}>${name}</button>`)}</span>
+        <button class="tool ${this.filter.events ? "on" : ""}" aria-pressed=${this.filter.events}
+          data-tip="Also the event records, which repeat what spans say" @click=${() => this.#setFilter({ events: !this.filter.events })}>Events</button>
         ${this.filter.trace_id ? html`<button class="tool on" @click=${() => this.#setFilter({ trace_id: "" })}>
           one trace ${icon("close", "remove")}</button>` : nothing}
         <span class="spring"></span>
@@ -175,7 +184,7 @@ export class LogsView {
       <span class="when" data-tip=${utc(log.unix_nano)}>${clock(log.unix_nano, 3)}</span>
       <span class="severity">${log.severity}</span>
       <span class="logger" data-tip=${log.logger}>${String(log.logger ?? "").split(".").at(-1)}</span>
-      <span class="message">${marked(text(log.body) || String(log.event_name ?? ""), this.filter.q)}</span>
+      <span class="message">${marked(lineOf(log), this.filter.q)}</span>
       ${log.trace_id ? html`<a class="link" href=${traceOf(log)} aria-label="Open its trace"
         @click=${(event) => event.stopPropagation()}>${log.trace_id.slice(0, 8)}</a>` : html`<span></span>`}
     </div>`;
@@ -187,7 +196,7 @@ export class LogsView {
         <h2>${log.event_name || "Log line"}</h2><span class="spring"></span>
         <button class="icon-button" aria-label="Close" @click=${() => this.#show(null)}>${icon("close")}</button></div>
       <div class="panel-body" tabindex="0">
-        <p class="log-body level-${level(log.severity_number, log.severity)}">${text(log.body)}</p>
+        <p class="log-body level-${level(log.severity_number, log.severity)}">${lineOf(log)}</p>
         ${log.trace_id ? html`<p><a class="button" href=${traceOf(log)}>Open in its trace</a></p>` : nothing}
         <dl class="facts">
           ${fact("Clock", html`<span data-tip=${utc(log.unix_nano)}>${clock(log.unix_nano, 9)}</span>`)}
@@ -209,6 +218,6 @@ function without(logs, known) {
   return logs.filter((log) => !seen.has(identity(log)));
 }
 
-function readFilter({ q = "", level: lowest = "", trace_id: traceId = "" }) {
-  return { q, level: lowest, trace_id: traceId };
+function readFilter({ q = "", level: lowest = "", trace_id: traceId = "", events = "" }) {
+  return { q, level: lowest, trace_id: traceId, events: Boolean(events) };
 }

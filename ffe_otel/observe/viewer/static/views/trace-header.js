@@ -39,7 +39,7 @@ function cycleFacts({ cycle, spans }) {
     ${order ? fact("Order", orderText(order), "wide") : nothing}
     ${order?.[A.fillPrice] === undefined ? nothing : fact("Fee", fees(order))}
     ${fact("P&L", html`<span class=${pnlClass(cycle.pnl_dollars)}>${pnl(cycle.pnl_dollars)}</span>`)}
-    ${fact("LLM", html`${usd(cycle.cost_usd)} <span class="soft">${count(cycle.tokens)} tok</span>`)}
+    ${cycle.tokens || cycle.cost_usd ? fact("LLM", html`${usd(cycle.cost_usd)} <span class="soft">${count(cycle.tokens)} tok</span>`) : nothing}
     ${fact("Errors", cycle.errors ? html`<span class="bad-text">${cycle.errors}</span>` : "0")}`;
 }
 

@@ -99,9 +99,9 @@ export class TraceView {
   }
 
   #create() {
-    const { logs, q, errors } = this.wanted;
+    const { logs, q, errors, events } = this.wanted;
     const save = () => download(`trace-${this.trace.id}.json`, JSON.stringify(toOtlp(this.trace.raw)));
-    return new Waterfall(this.canvas, this.tools, { logs, query: q, errorsOnly: errors }, {
+    return new Waterfall(this.canvas, this.tools, { logs, query: q, errorsOnly: errors, events }, {
       select: (row) => this.#selected(row), state: patch, save,
     });
   }

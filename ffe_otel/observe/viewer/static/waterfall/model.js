@@ -7,6 +7,7 @@
  * are 104 days); absolute times stay strings.
  */
 
+import { isEvent, level, lineOf } from "../core/logs.js";
 import { ATTRIBUTE, SPAN } from "../core/names.js";
 
 const ERROR_SEVERITY = 17;
@@ -65,7 +66,7 @@ function readLog(raw) {
     raw, key: "", offset: Number(raw.offset_ns),
     unixNano: String(raw.unix_nano), severity: raw.severity || "INFO",
     level: level(raw.severity_number, raw.severity), logger: raw.logger ?? "",
-    body: raw.body ?? "", attributes: raw.attributes ?? {}, spanId: raw.span_id,
+    line: lineOf(raw), event: isEvent(raw), attributes: raw.attributes ?? {}, spanId: raw.span_id,
     eventName: raw.event_name, exception: raw.exception ?? null, span: null,
     error: (raw.severity_number ?? 0) >= ERROR_SEVERITY,
   };
@@ -80,14 +81,6 @@ function nameLogs(logs) {
     seen.set(place, twins + 1);
     log.key = `log:${place}:${twins}`;
   }
-}
-
-/** One of debug, info, warn, error from OpenTelemetry's severity number or its text. */
-export function level(number, name = "") {
-  if (number) return number >= 17 ? "error" : number >= 13 ? "warn" : number >= 9 ? "info" : "debug";
-  if (/err|crit|fatal/i.test(name)) return "error";
-  if (/warn/i.test(name)) return "warn";
-  return /debug|trace/i.test(name) ? "debug" : "info";
 }
 
 function inherit(span) {

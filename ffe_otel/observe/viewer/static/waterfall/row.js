@@ -2,7 +2,7 @@
 /** Templates of one row: a span with its bar, or a log line with its tick. */
 
 import { css, html, nothing } from "../core/dom.js";
-import { duration, text } from "../core/format.js";
+import { duration } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { PHASES } from "../core/names.js";
 import { describe } from "./describe.js";
@@ -64,7 +64,7 @@ function bar(span, row, view) {
       ${css({ left: `${left}%`, width: `${width}%` })}></div>
     ${view.critical ? span.criticalParts.map((part) => critical(part, view.scale)) : nothing}
     ${span.events.map((event) => dot(span, event, view.scale))}
-    ${lengthTemplate(left, left + width, label(span))}`;
+    ${lengthTemplate(left, left + width, label(span), span)}`;
 }
 
 function label(span) {
@@ -91,12 +91,22 @@ function dot(span, event, scale) {
     data-tip=${`${event.name}\n+${duration(event.offset - span.start)} into the span`}></i>`;
 }
 
-/** A label after its bar, before it, or inside its end, wherever there is room. */
-function lengthTemplate(left, right, shown) {
+/** A label after its bar, before it, or inside it, wherever there is room. */
+function lengthTemplate(left, right, shown, span = null) {
   const inside = right >= 86 && left <= 14;
   const place = right < 86 ? { left: `calc(${right}% + 6px)` }
-    : { right: `calc(${inside ? Math.max(100 - right, 0) : 100 - left}% + 6px)` };
+    : { right: inside ? clearOfDots(span, right) : `calc(${100 - left}% + 6px)` };
   return html`<span class="length ${inside ? "inside" : ""}" ${css(place)}>${shown}</span>`;
+}
+
+/** Distance from the right at which no event dot covers the label. */
+function clearOfDots(span, right) {
+  const near = (from, to) => span?.events.some(({ offset }) => {
+    const share = (offset - span.start) / (span.end - span.start || 1);
+    return share >= from && share <= to;
+  });
+  const free = [0, 10, 30, 50].find((back) => !near((100 - back - 8) / 100, (100 - back) / 100)) ?? 0;
+  return `calc(${Math.max(100 - right, 0) + free}% + 6px)`;
 }
 
 function logRow(row, index, view) {
@@ -108,14 +118,14 @@ function logRow(row, index, view) {
     // Text may run on beside its tick where the time column is empty anyway.
     "max-width": `calc(var(--name-width) + (100% - var(--name-width)) * ${seen ? Math.max(left / 100 - 0.14, 0) : 0.9})`,
   };
-  return html`<div class=${classes(row, view, `level-${isEvent(log) ? "debug" : log.level}`)} role="treeitem"
+  return html`<div class=${classes(row, view, `level-${log.event ? "debug" : log.level}`)} role="treeitem"
       id=${`row-${index}`} data-key=${row.key} aria-level=${row.depth + 1}
       aria-selected=${row.key === view.selected} @click=${() => view.select(row)}>
     <div class="name" ${css(room)}>
       ${guides(row.depth)}
       <i class="caret-space"></i>
       <span class="severity">${short(log)}</span>
-      <span class="message">${text(log.body) || log.eventName}</span>
+      <span class="message">${log.line}</span>
     </div>
     <div class="time"><div class="track">
       ${seen ? html`<i class="tick" ${css({ left: `${left}%` })}></i>
@@ -124,12 +134,10 @@ function logRow(row, index, view) {
   </div>`;
 }
 
-const isEvent = (log) => Boolean(log.eventName) && !log.error;
-
 const LEVELS = { error: "ERR", warn: "WRN", info: "INF", debug: "DBG" };
 
 function short(log) {
-  if (isEvent(log)) return "EVT";
+  if (log.event) return "EVT";
   return /crit|fatal/i.test(log.severity) ? "CRT" : LEVELS[log.level];
 }
 

@@ -5,11 +5,11 @@ import { text } from "../core/format.js";
 
 /**
  * Flat rows for the given options: `collapsed` (Set of span ids), `logs` ("place", "lane",
- * "off"), `errorsOnly`. A row is `{ kind: "span"|"log", key, depth, span, log, open }`.
+ * "off"), `events` (show event records too), `errorsOnly`. A row is `{ kind: "span"|"log", key, depth, span, log, open }`.
  */
 export function buildRows(trace, options) {
   const rows = [];
-  const stack = [...merged(trace.roots, inPlace(options) ? trace.loose : [], 0)].reverse();
+  const stack = [...merged(trace.roots, shownLogs(trace.loose, options), 0)].reverse();
   while (stack.length) {
     const row = stack.pop();
     if (row.kind === "log") {
@@ -18,7 +18,7 @@ export function buildRows(trace, options) {
     }
     const { span } = row;
     if (options.errorsOnly && !span.error && !span.errorsBelow && !ownErrors(span)) continue;
-    const logs = inPlace(options) ? span.logs : [];
+    const logs = shownLogs(span.logs, options);
     const inner = span.children.length + logs.length;
     row.expandable = inner > 0;
     row.open = inner > 0 && !options.collapsed.has(span.id);
@@ -31,7 +31,10 @@ export function buildRows(trace, options) {
   return rows;
 }
 
-const inPlace = (options) => options.logs === "place";
+function shownLogs(logs, options) {
+  if (options.logs !== "place") return [];
+  return options.events ? logs : logs.filter((log) => !log.event);
+}
 
 const ownErrors = (span) => span.logs.some((log) => log.error);
 
@@ -91,7 +94,7 @@ function haystack(span) {
 }
 
 function logText(log) {
-  log.haystack ??= [log.severity, log.logger, text(log.body), pairs(log.attributes)]
+  log.haystack ??= [log.severity, log.logger, log.line, pairs(log.attributes)]
     .join("\n").toLowerCase();
   return log.haystack;
 }

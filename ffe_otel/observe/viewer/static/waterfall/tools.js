@@ -2,7 +2,7 @@
 /** The bar of controls above a waterfall, and the lane of log ticks. */
 
 import { css, html, nothing } from "../core/dom.js";
-import { duration, text } from "../core/format.js";
+import { duration } from "../core/format.js";
 import { icon } from "../core/icons.js";
 
 const MODES = [["place", "In place"], ["lane", "Lane"], ["off", "Off"]];
@@ -37,6 +37,8 @@ export function toolsTemplate(state, act) {
       <span class="tool-text logs-label">Logs</span>
       ${MODES.map(([mode, name]) => html`<button class="tool ${state.logs === mode ? "on" : ""}"
         aria-pressed=${state.logs === mode} data-mode=${mode} data-tip="Change with  l" @click=${() => act.logs(mode)}>${name}</button>`)}
+      ${state.events === null ? nothing : html`<button class="tool ${state.events ? "on" : ""}" aria-pressed=${state.events}
+        data-tip="Also the event records, which repeat what spans say  v" @click=${() => act.events()}>Events</button>`}
     </span>
     <span class="spring"></span>
     ${state.zoomed ? html`<button class="tool" data-tip="Show the whole trace  0" @click=${() => act.unzoom()}>Reset zoom</button>` : nothing}
@@ -55,17 +57,17 @@ function searchKey(event, act) {
   }
 }
 
-/** All logs of a trace as ticks on one line, coloured by level. */
-export function laneTemplate(trace, scale, selected, select) {
+/** Logs as ticks on one line, coloured by level. */
+export function laneTemplate(logs, scale, selected, select) {
   return html`<div class="lane">
-    <div class="lane-name">Logs <span class="badge">${trace.logs.length}</span></div>
+    <div class="lane-name">Logs <span class="badge">${logs.length}</span></div>
     <div class="time"><div class="track">
-      ${trace.logs.map((log) => {
+      ${logs.map((log) => {
         const left = scale.position(log.offset);
         if (left < 0 || left > 100) return nothing;
         return html`<button class="lane-tick level-${log.level} ${log.key === selected ? "selected" : ""}" tabindex="-1"
           ${css({ left: `${left}%` })} @click=${() => select({ kind: "log", key: log.key, log, span: log.span })}
-          aria-label=${text(log.body)} data-tip=${`${log.severity} +${duration(log.offset)}\n${text(log.body)}`}></button>`;
+          aria-label=${log.line} data-tip=${`${log.severity} +${duration(log.offset)}\n${log.line}`}></button>`;
       })}
     </div></div>
   </div>`;

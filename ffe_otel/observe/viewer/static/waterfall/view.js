@@ -32,6 +32,7 @@ export class Waterfall {
     this.query = options.query ?? "";
     this.logs = options.logs ?? "place";
     this.errorsOnly = Boolean(options.errorsOnly);
+    this.events = Boolean(options.events);
     this.critical = preferences.get("critical", true);
     this.nameWidth = preferences.get("nameWidth", Math.min(460, Math.max(NARROWEST, innerWidth * 0.34)));
     this.scale = new Scale(1);
@@ -87,6 +88,7 @@ export class Waterfall {
     const log = span ? null : this.trace.logs.find((item) => item.key === key);
     if (!span && !log) return false;
     if (log && this.logs === "off") this.setLogs("place");
+    if (log?.event) this.events = true;
     reveal(span ?? log.span, this.collapsed);
     if (log?.span) this.collapsed.delete(log.span.id);
     this.rebuild();
@@ -143,8 +145,8 @@ export class Waterfall {
     render(html`
       <div class="wf" ${css({ "--name-width": `${this.nameWidth}px` })}>
         <div class="wf-head">
-          <div class="wf-head-name">${trace.spans.length === 1 ? "1 span" : `${trace.spans.length} spans`}
-            · ${trace.logs.length === 1 ? "1 log" : `${trace.logs.length} logs`}</div>
+          <div class="wf-head-name">${count(trace.spans, "span")}
+            · ${count(trace.logs.filter((log) => !log.event), "log")}</div>
           <div class="time"><div class="track">
             <div class="map" data-tip="Drag to zoom, double click to see all"
               ${ref((element) => this.#axis(element, (share) => share * this.scale.total))}>
@@ -154,11 +156,11 @@ export class Waterfall {
             </div>
             <div class="ruler" ${ref((element) => this.#axis(element, (share) => this.scale.at(share)))}>
               <i class="drag" hidden></i>
-              ${ticks.map(({ at, label }) => html`<span ${css({ left: `${scale.position(at)}%` })}>${label}</span>`)}</div>
+              ${ticks.map(({ at, label }) => html`<span ${css({ left: `${scale.position(at)}%` })}>${scale.position(at) < 96 ? label : ""}</span>`)}</div>
           </div></div>
           <i class="handle" role="separator" aria-label="Width of the name column" ${ref((element) => this.#handle(element))}></i>
         </div>
-        ${this.logs === "lane" ? laneTemplate(trace, scale, this.selected, (row) => this.select(row)) : nothing}
+        ${this.logs === "lane" ? laneTemplate(this.#logs(), scale, this.selected, (row) => this.select(row)) : nothing}
         <div class="wf-body">
           <div class="wf-grid"><div class="time"><div class="track">
             ${ticks.map(({ at }) => html`<i ${css({ left: `${scale.position(at)}%` })}></i>`)}
@@ -201,9 +203,14 @@ export class Waterfall {
     const order = this.hits ? this.rows.filter((row) => this.hits.has(row.key)).map((row) => row.key) : [];
     return {
       query: this.query, hits: this.hits, at: order.indexOf(this.selected) + 1, logs: this.logs,
+      events: this.trace.logs.some((log) => log.event) && this.logs !== "off" ? this.events : null,
       depth: this.depth, deepest: this.deepest, errors: this.errors.length, failed: this.failed,
       errorsOnly: this.errorsOnly, critical: this.critical, zoomed: this.scale.zoomed,
     };
+  }
+
+  #logs() {
+    return this.trace.logs.filter((log) => this.events || !log.event);
   }
 
   #window() {
@@ -236,6 +243,8 @@ export class Waterfall {
   }
 }
 
+const count = (items, name) => `${items.length} ${name}${items.length === 1 ? "" : "s"}`;
+
 function actions(view) {
   const jump = (keys, step, none) => {
     if (!keys.length) return toast(none);
@@ -246,7 +255,7 @@ function actions(view) {
   return {
     search: (query) => view.setQuery(query),
     hit: (step) => {
-      const all = buildRows(view.trace, { collapsed: new Set(), logs: "place", errorsOnly: false });
+      const all = buildRows(view.trace, { ...view, collapsed: new Set(), logs: "place", errorsOnly: false });
       jump(all.map((row) => row.key).filter((key) => view.hits?.has(key)), step, "Nothing found");
     },
     error: (step) => jump(view.errors, step, "No errors in this trace"),
@@ -272,6 +281,11 @@ function actions(view) {
       view.draw();
     },
     logs: (mode) => view.setLogs(mode),
+    events: () => {
+      view.events = !view.events;
+      view.on.state({ events: view.events });
+      view.rebuild();
+    },
     unzoom: () => {
       view.scale.reset(view.trace.total);
       view.draw();

@@ -8,12 +8,21 @@ record: spans take it directly, log records get it back afterwards.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 from opentelemetry.sdk._logs import ReadWriteLogRecord
+from opentelemetry.sdk._logs._internal import (
+    ConcurrentMultiLogRecordProcessor,
+    SynchronousMultiLogRecordProcessor,
+)
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
+from ffe_otel.export.existing import exporter_of
+from ffe_otel.export.exporters import RedactingExporter
 from ffe_otel.redaction.records import (
     redact_log_record,
     redact_resource,
@@ -31,6 +40,53 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Status
 
     from ffe_otel.export.exporters import Seam
+
+
+MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor)
+MULTI_LOG: Final = (SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor)
+_SPAN_ENDS: Final = (BatchSpanProcessor, SimpleSpanProcessor)
+_LOG_ENDS: Final = (BatchLogRecordProcessor, SimpleLogRecordProcessor)
+_SPAN_METHODS: Final = ("on_start", "_on_ending", "on_end", "add_span_processor")
+_LOG_METHODS: Final = ("on_emit", "add_log_record_processor")
+
+
+def safe_span_processor(processor: Any, seam: Seam) -> Any:
+    """``processor`` itself if it can show spans to nobody unredacted, else a proxy."""
+    if processor is None or issubclass(type(processor), RedactingSpanProcessor):
+        return processor
+    if _is_harmless(processor, MULTI_SPAN, _SPAN_ENDS, _SPAN_METHODS):
+        return processor
+    return RedactingSpanProcessor(processor, seam)
+
+
+def safe_log_processor(processor: Any, seam: Seam) -> Any:
+    """``processor`` itself if it can show records to nobody unredacted, else a proxy."""
+    if processor is None or issubclass(type(processor), RedactingLogProcessor):
+        return processor
+    if _is_harmless(processor, MULTI_LOG, _LOG_ENDS, _LOG_METHODS):
+        return processor
+    return RedactingLogProcessor(processor, seam)
+
+
+def _is_harmless(
+    processor: Any, multi: tuple[type, ...], ends: tuple[type, ...], methods: tuple[str, ...]
+) -> bool:
+    """Say whether a processor hands its records only to what is behind redaction."""
+    kind = type(processor)
+    if any(_inherits(kind, base, methods) for base in multi):
+        return True
+    # `type`, because a proxy tells `isinstance` the class of what is inside.
+    return any(_inherits(kind, base, methods) for base in ends) and issubclass(
+        type(exporter_of(processor)), RedactingExporter
+    )
+
+
+def _inherits(kind: type, base: type, methods: tuple[str, ...]) -> bool:
+    """Say whether ``kind`` is ``base`` or a subclass that changes none of ``methods``."""
+    if not issubclass(kind, base):
+        return False
+    between = kind.__mro__[: kind.__mro__.index(base)]
+    return not any(method in vars(each) for each in between for method in methods)
 
 
 class LiveSpan(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]

@@ -14,17 +14,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs._internal import (
-    ConcurrentMultiLogRecordProcessor,
-    SynchronousMultiLogRecordProcessor,
-)
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.trace import (
-    ConcurrentMultiSpanProcessor,
-    SynchronousMultiSpanProcessor,
-    TracerProvider,
-)
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 from ffe_otel.export import existing, quiet
@@ -38,7 +30,12 @@ from ffe_otel.export.exporters import (
 )
 from ffe_otel.export.health import Health
 from ffe_otel.export.patching import Patches
-from ffe_otel.export.processors import RedactingLogProcessor, RedactingSpanProcessor
+from ffe_otel.export.processors import (
+    MULTI_LOG,
+    MULTI_SPAN,
+    safe_log_processor,
+    safe_span_processor,
+)
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.redaction.records import redact_metrics
 
@@ -52,10 +49,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("ffe_otel.export")
 _EXPORTER_ARGUMENTS: Final = ("span_exporter", "exporter")
-_MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor)
-_MULTI_LOG: Final = (SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor)
-_SPAN_CALLBACKS: Final = ("on_start", "_on_ending", "on_end", "add_span_processor")
-_LOG_CALLBACKS: Final = ("on_emit", "add_log_record_processor")
 
 
 def install(
@@ -179,9 +172,9 @@ class Seams:
     # Processors
 
     def _patch_processors(self) -> None:
-        for owner in (TracerProvider, *_MULTI_SPAN):
+        for owner in (TracerProvider, *MULTI_SPAN):
             self._patches.wrap(owner, "add_span_processor", self._taker(self._safe_span))
-        for other in (LoggerProvider, *_MULTI_LOG):
+        for other in (LoggerProvider, *MULTI_LOG):
             self._patches.wrap(other, "add_log_record_processor", self._taker(self._safe_log))
         self._patches.wrap(
             TracerProvider, "__init__", self._taker(self._safe_span, "active_span_processor", 3)
@@ -207,37 +200,10 @@ class Seams:
         return wrapper
 
     def _safe_span(self, processor: Any) -> Any:
-        if processor is None or issubclass(type(processor), RedactingSpanProcessor):
-            return processor
-        if self._is_harmless(
-            processor, _MULTI_SPAN, (BatchSpanProcessor, SimpleSpanProcessor), _SPAN_CALLBACKS
-        ):
-            return processor
-        return RedactingSpanProcessor(processor, self._seam)
+        return safe_span_processor(processor, self._seam)
 
     def _safe_log(self, processor: Any) -> Any:
-        if processor is None or issubclass(type(processor), RedactingLogProcessor):
-            return processor
-        if self._is_harmless(
-            processor,
-            _MULTI_LOG,
-            (BatchLogRecordProcessor, SimpleLogRecordProcessor),
-            _LOG_CALLBACKS,
-        ):
-            return processor
-        return RedactingLogProcessor(processor, self._seam)
-
-    @staticmethod
-    def _is_harmless(
-        processor: Any, multi: tuple[type, ...], ends: tuple[type, ...], callbacks: tuple[str, ...]
-    ) -> bool:
-        """Say whether a processor hands its records only to what is behind redaction."""
-        kind = type(processor)
-        if any(_inherits(kind, base, callbacks) for base in multi):
-            return True
-        return any(_inherits(kind, base, callbacks) for base in ends) and issubclass(
-            type(existing.exporter_of(processor)), RedactingExporter
-        )
+        return safe_log_processor(processor, self._seam)
 
     # Readers
 
@@ -293,8 +259,8 @@ class Seams:
             for processor in existing.instances(owner):
                 self._guard(self._adopt_exporter, problems, processor, proxy)
         for owners, parts, safe in (
-            (_MULTI_SPAN, existing.SPAN_PARTS, self._safe_span),
-            (_MULTI_LOG, existing.LOG_PARTS, self._safe_log),
+            (MULTI_SPAN, existing.SPAN_PARTS, self._safe_span),
+            (MULTI_LOG, existing.LOG_PARTS, self._safe_log),
         ):
             for kind in owners:
                 for multi in existing.instances(kind):
@@ -335,14 +301,6 @@ class Seams:
         safe = self._safe_callback(callback)
         if safe is not callback:
             self._patches.replace(reader, existing.COLLECT, safe)
-
-
-def _inherits(kind: type, base: type, names: tuple[str, ...]) -> bool:
-    """Say whether ``kind`` is ``base`` or a subclass that changes none of ``names``."""
-    if not issubclass(kind, base):
-        return False
-    above = kind.__mro__[: kind.__mro__.index(base)]
-    return not any(name in vars(each) for each in above for name in names)
 
 
 class _Collect:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ffe_otel.redaction.scanners import DIGITS_TO_ZERO
+from ffe_otel.redaction.scanners import zeroed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ GateName = Literal["auto", "re2", "python", "none"]
 class Gate(Protocol):
     """Chooses detectors for a text given in lower-case ASCII."""
 
-    def __call__(self, low: bytes) -> Sequence[Detector]:
+    def __call__(self, low: str) -> Sequence[Detector]:
         """The detectors that have to see the text, in their order."""
         ...
 
@@ -52,7 +52,7 @@ class _OpenGate:
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._detectors = tuple(detectors)
 
-    def __call__(self, low: bytes) -> Sequence[Detector]:
+    def __call__(self, low: str) -> Sequence[Detector]:
         del low
         return self._detectors
 
@@ -62,14 +62,24 @@ class _PythonGate:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._detectors = tuple(detectors)
-        self._anchors = _flatten([d.anchors for d in detectors])
-        self._digit_anchors = _flatten([d.digit_anchors for d in detectors])
+        self._groups: dict[str, list[tuple[str, int]]] = {}
+        self._digit_anchors: list[tuple[str, int]] = []
+        for index, detector in enumerate(detectors):
+            self._digit_anchors += [(anchor, index) for anchor in detector.digit_anchors]
+            for anchor in detector.anchors:
+                self._groups.setdefault(_telling(anchor), []).append((anchor, index))
 
-    def __call__(self, low: bytes) -> Sequence[Detector]:
-        found = {index for anchor, index in self._anchors if anchor in low}
+    def __call__(self, low: str) -> Sequence[Detector]:
+        found = {
+            index
+            for character, anchors in self._groups.items()
+            if character in low
+            for anchor, index in anchors
+            if anchor in low
+        }
         if self._digit_anchors:
-            low = low.translate(DIGITS_TO_ZERO)
-            found.update(index for anchor, index in self._digit_anchors if anchor in low)
+            shape = zeroed(low)
+            found.update(index for anchor, index in self._digit_anchors if anchor in shape)
         return [self._detectors[index] for index in sorted(found)] if found else ()
 
 
@@ -85,17 +95,20 @@ class _Re2Gate:
         self._detectors = tuple(detectors)
         self._set: Any = re2.Set.SearchSet(options)
         for detector in detectors:
-            alternatives = [re2.escape(a.decode("ascii")) for a in detector.anchors]
-            alternatives += [
-                re2.escape(a.decode("ascii")).replace("0", "[0-9]") for a in detector.digit_anchors
-            ]
+            alternatives = [re2.escape(a) for a in detector.anchors]
+            alternatives += [re2.escape(a).replace("0", "[0-9]") for a in detector.digit_anchors]
             self._set.Add("|".join(alternatives) or "[^\\x00-\\xff]")
         self._set.Compile()
 
-    def __call__(self, low: bytes) -> Sequence[Detector]:
-        return [self._detectors[index] for index in sorted(self._set.Match(low) or ())]
+    def __call__(self, low: str) -> Sequence[Detector]:
+        return [
+            self._detectors[index] for index in sorted(self._set.Match(low.encode("ascii")) or ())
+        ]
 
 
-def _flatten(anchors: Sequence[tuple[bytes, ...]]) -> tuple[tuple[bytes, int], ...]:
-    """Pairs of an anchor and the index of its detector."""
-    return tuple((anchor, index) for index, group in enumerate(anchors) for anchor in group)
+def _telling(anchor: str) -> str:
+    """A character of ``anchor`` that most texts do not have; empty when there is none.
+
+    One search for it saves those for all anchors that share it.
+    """
+    return next((character for character in "=@/_-:." if character in anchor), "")

@@ -62,7 +62,7 @@ class _Value(NamedTuple):
 class KeyDetector:
     """Finds values under the names of all ``key`` rules."""
 
-    digit_anchors: tuple[bytes, ...] = ()
+    digit_anchors: tuple[str, ...] = ()
 
     def __init__(
         self, rules: Sequence[Rule], names: NameIndex, allowed_parameters: Collection[str]
@@ -74,12 +74,12 @@ class KeyDetector:
         words = {_anchor(name) for rule in rules for name in rule.names}
         # A word that contains another one is found through the other.
         self.anchors = tuple(
-            word.encode() for word in sorted(words) if not any(o in word for o in words - {word})
+            word for word in sorted(words) if not any(o in word for o in words - {word})
         )
         self._names = names
         self._allowed = frozenset(allowed_parameters)
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the values (see :class:`Detector`)."""
         hits = sorted(p for anchor in self.anchors for p in positions(low, anchor))
         done = 0
@@ -141,19 +141,19 @@ class KeyDetector:
 class QueryDetector:
     """Finds query parameters whose short names mean a credential only there."""
 
-    digit_anchors: tuple[bytes, ...] = ()
+    digit_anchors: tuple[str, ...] = ()
 
     def __init__(self, rules: Sequence[Rule], allowed_parameters: Collection[str]) -> None:
         """Look for ``rules``; ``allowed_parameters`` stay."""
         self._names = {
-            name.lower().encode() + b"=": rule
+            f"{name.lower()}=": rule
             for rule in rules
             for name in rule.names
             if name.lower() not in allowed_parameters
         }
         self.anchors = tuple(self._names)
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the values (see :class:`Detector`)."""
         for anchor, rule in self._names.items():
             done = 0

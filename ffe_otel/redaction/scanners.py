@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detectors for shapes, URLs, PEM blocks and literal values.
 
-All of them jump from anchor to anchor with ``bytes.find`` and look closer only there, so a
+All of them jump from anchor to anchor with ``str.find`` and look closer only there, so a
 text costs linear time and no single step holds the interpreter for long. A regular
 expression over the whole text would do neither: an unclosed PEM header under a lazy repeat
 took seconds for 80 kB.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ffe_otel.redaction.catalogue import Rule
 
-DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
+_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 _SHORTEST_VARIANT: Final = 8
 
 
@@ -32,7 +32,7 @@ class ShapeDetector:
 
     def __init__(self, rule: Rule) -> None:
         """Look for ``rule``, which is of kind ``shape``."""
-        anchors = tuple(anchor.encode() for anchor in rule.anchors)
+        anchors = rule.anchors
         self.anchors = () if rule.digits else anchors
         self.digit_anchors = anchors if rule.digits else ()
         self._rule = rule
@@ -40,10 +40,10 @@ class ShapeDetector:
         self._tail = re.compile(f"[{rule.tail}]+", re.ASCII) if rule.tail else None
         self._check = CHECKS[rule.check]
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the matches (see :class:`Detector`)."""
         if self.digit_anchors:
-            low = low.translate(DIGITS_TO_ZERO)
+            low = zeroed(low)
         for anchor in self.anchors or self.digit_anchors:
             done = 0
             for position in positions(low, anchor):
@@ -77,18 +77,18 @@ _SLASHED: Final = re.compile(r"[^\s\"'<>`\\@]{1,256}@")
 class UserinfoDetector:
     """Finds passwords, and user names that are tokens, in URLs."""
 
-    anchors: tuple[bytes, ...] = (b"://",)
-    digit_anchors: tuple[bytes, ...] = ()
+    anchors: tuple[str, ...] = ("://",)
+    digit_anchors: tuple[str, ...] = ()
 
     def __init__(self, rule: Rule) -> None:
         """Look for ``rule``, which is of kind ``userinfo``."""
         self._rule = rule
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the matches (see :class:`Detector`)."""
-        for position in positions(low, b"://"):
+        for position in positions(low, "://"):
             start = position + 3
-            if low.find(b"@", start, start + 1024) < 0:
+            if low.find("@", start, start + 1024) < 0:
                 continue
             end = self._userinfo_end(text, start)
             if end < 0:
@@ -115,7 +115,7 @@ class UserinfoDetector:
         return slashed.end() - 1 if slashed else -1
 
 
-_PEM_BEGIN: Final = b"-----begin "
+_PEM_BEGIN: Final = "-----begin "
 _PEM_LABEL: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,48})(?:-----)?", re.IGNORECASE)
 # Base64, headers such as `Proc-Type: 4,ENCRYPTED`, line ends as they are and as they are
 # written in JSON.
@@ -125,14 +125,14 @@ _PEM_BODY: Final = re.compile(r"[A-Za-z0-9+/=\s\\:,\-]+")
 class PemDetector:
     """Finds private keys in PEM form with a scanner that never goes back."""
 
-    anchors: tuple[bytes, ...] = (_PEM_BEGIN,)
-    digit_anchors: tuple[bytes, ...] = ()
+    anchors: tuple[str, ...] = (_PEM_BEGIN,)
+    digit_anchors: tuple[str, ...] = ()
 
     def __init__(self, rule: Rule) -> None:
         """Look for ``rule``, which is of kind ``pem``."""
         self._rule = rule
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the blocks (see :class:`Detector`)."""
         done = 0
         for position in positions(low, _PEM_BEGIN):
@@ -142,9 +142,9 @@ class PemDetector:
             body = _PEM_BODY.match(text, label.end())
             done = body.end() if body else label.end()
             # The body runs through the END line and into the words behind it.
-            closing = low.find(b"-----end ", label.end(), done)
+            closing = low.find("-----end ", label.end(), done)
             if closing >= 0:
-                line = low.find(b"-----", closing + 9, closing + 80)
+                line = low.find("-----", closing + 9, closing + 80)
                 done = line + 5 if line >= 0 else done
             yield Span(position, done, self._rule)
 
@@ -152,7 +152,7 @@ class PemDetector:
 class LiteralDetector:
     """Finds configured values, also URL-encoded, JSON-escaped and in base64."""
 
-    digit_anchors: tuple[bytes, ...] = ()
+    digit_anchors: tuple[str, ...] = ()
 
     def __init__(self, rule: Rule, literals: Iterable[str]) -> None:
         """Look for ``literals``, values of 4 or more characters."""
@@ -162,7 +162,7 @@ class LiteralDetector:
         )
         self.anchors = tuple({lowered(value) for value in self._values})
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the matches (see :class:`Detector`)."""
         del low
         for value in self._values:
@@ -172,9 +172,16 @@ class LiteralDetector:
                 position = text.find(value, position + len(value))
 
 
-def lowered(text: str) -> bytes:
-    """``text`` in lower-case ASCII, one byte a character."""
-    return text.encode("ascii", "replace").lower()
+def lowered(text: str) -> str:
+    """``text`` in lower-case ASCII, with ``?`` for every other character."""
+    if text.isascii():
+        return text.lower()
+    return text.encode("ascii", "replace").decode("ascii").lower()
+
+
+def zeroed(low: str) -> str:
+    """``low``, which is ASCII, with a 0 in place of every digit."""
+    return low.encode("ascii").translate(_DIGITS_TO_ZERO).decode("ascii")
 
 
 def _variants(literal: str) -> Iterator[str]:

@@ -36,10 +36,10 @@ class Detector(Protocol):
     has to see; in ``digit_anchors`` a 0 stands for any digit.
     """
 
-    anchors: tuple[bytes, ...]
-    digit_anchors: tuple[bytes, ...]
+    anchors: tuple[str, ...]
+    digit_anchors: tuple[str, ...]
 
-    def find(self, text: str, low: bytes) -> Iterator[Span]:
+    def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield spans in any order.
 
         Args:
@@ -50,7 +50,7 @@ class Detector(Protocol):
         ...
 
 
-def positions(low: bytes, anchor: bytes) -> Iterator[int]:
+def positions(low: str, anchor: str) -> Iterator[int]:
     """Where ``anchor`` stands in ``low``."""
     position = low.find(anchor)
     while position >= 0:

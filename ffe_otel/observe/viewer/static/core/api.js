@@ -18,7 +18,7 @@ export function setConnection(state) {
 }
 
 /** An answer other than 2xx, or none at all (`status` 0). */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, message, hint = "") {
     super(message);
     this.status = status;

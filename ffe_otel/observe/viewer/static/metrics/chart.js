@@ -22,7 +22,7 @@ export function loadUplot() {
 }
 
 /** Merges series with different times into uPlot's columns; `null` where one has no value. */
-export function columns(series) {
+function columns(series) {
   const times = [...new Set(series.flatMap((one) => one.points.map(([at]) => at)))].sort((a, b) => a - b);
   const place = new Map(times.map((at, index) => [at, index]));
   const values = series.map((one) => {

@@ -39,7 +39,7 @@ function groupOf(key) {
 const tail = (key, group) => (key.startsWith(`${group}.`) ? key.slice(group.length + 1) : key);
 
 /** A value: long or structured text folds. */
-export function valueTemplate(value, query = "") {
+function valueTemplate(value, query = "") {
   const shown = text(value);
   if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {
     return marked(value.join(", "), query);

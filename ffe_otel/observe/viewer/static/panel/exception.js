@@ -16,9 +16,11 @@ export function readException(value) {
 
 function frames(list) {
   if (!Array.isArray(list)) return "";
-  return list.map((frame) => (typeof frame === "string" ? frame
-    : `  File "${frame.file ?? frame.filename ?? "?"}", line ${frame.line ?? frame.lineno ?? "?"}, in ${frame.function ?? frame.name ?? "?"}`))
-    .join("\n");
+  return list.map((frame) => {
+    if (typeof frame === "string") return frame;
+    const file = frame.file ?? frame.filename ?? "?";
+    return `  File "${file}", line ${frame.line ?? frame.lineno ?? "?"}, in ${frame.function ?? frame.name ?? "?"}`;
+  }).join("\n");
 }
 
 export function exceptionTemplate(exception) {

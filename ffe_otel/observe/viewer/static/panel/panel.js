@@ -43,7 +43,8 @@ function spanBody(span, trace, act) {
   const a = span.attributes;
   return html`
     ${span.error && span.raw.status_message ? html`<p class="status-message">${span.raw.status_message}</p>` : nothing}
-    ${span.missing ? html`<p class="note">Its children arrived, the span itself did not: it is still open, was sampled away or was lost.</p>` : nothing}
+    ${span.missing ? html`<p class="note">Its children arrived, the span itself did not: it is still open,
+      was sampled away or was lost.</p>` : nothing}
     <dl class="facts">
       ${fact("Duration", span.running ? `${duration(span.end - span.start)}, running` : exact(span.duration))}
       ${fact("Self", span.self === null ? DASH : `${duration(span.self)}${share(span.self, span.duration)}`)}
@@ -52,7 +53,7 @@ function spanBody(span, trace, act) {
       ${fact("Service", span.service)}
       ${fact("Kind", span.kind)}
       ${fact("Span id", html`<code>${span.id}</code>`)}
-      ${span.parent ? fact("Parent", html`<button class="link" @click=${() => act.choose(span.parent.id)}>${span.parent.name}</button>`) : nothing}
+      ${span.parent ? fact("Parent", spanLink(span.parent, act)) : nothing}
     </dl>
     ${a[A.genRequestModel] ? generation(a) : nothing}
     ${attributesTemplate(a, act.query, a[A.genRequestModel] ? GEN_KEYS : new Set())}
@@ -61,13 +62,18 @@ function spanBody(span, trace, act) {
     ${section("Links", span.links.map(linkTemplate))}`;
 }
 
+function spanLink(span, act) {
+  return html`<button class="link" @click=${() => act.choose(span.id)}>${span.name}</button>`;
+}
+
 /** Tokens, cost and model of a GenAI call, as proportions rather than as a list. */
 function generation(a) {
   const input = a[A.genInput] ?? 0;
   const output = a[A.genOutput] ?? 0;
   const total = input + output;
   return html`<section class="generation">
-    <div class="model"><b>${a[A.genRequestModel]}</b><span>${a[A.genProvider] ?? ""}</span></div>
+    <div class="model"><b>${a[A.genRequestModel]}</b>
+      <span>${[a[A.genProvider], a[A.llmPhase]].filter(Boolean).join(" · ")}</span></div>
     <div class="generation-numbers">
       <div><span>Input</span><b>${count(a[A.genInput])}</b></div>
       <div><span>Output</span><b>${count(a[A.genOutput])}</b></div>
@@ -98,7 +104,8 @@ function logLine(log, act) {
 
 function linkTemplate(link) {
   return html`<div class="linked">
-    <a class="link" href=${href("trace", link.trace_id, { span: link.span_id })}>${icon("link")}<code>${link.trace_id.slice(0, 16)}…</code></a>
+    <a class="link" href=${href("trace", link.trace_id, { span: link.span_id })}>
+      ${icon("link")}<code>${link.trace_id.slice(0, 16)}…</code></a>
     ${attributesTemplate(link.attributes)}
   </div>`;
 }
@@ -115,7 +122,7 @@ function logBody(log, trace, act) {
       ${fact("At", `+${duration(log.offset)}`)}
       ${fact("Clock", html`<span data-tip=${utc(log.unixNano)}>${clock(log.unixNano, 9)}</span>`)}
       ${fact("Logger", html`<code>${log.logger}</code>`, "broad")}
-      ${log.span ? fact("Span", html`<button class="link" @click=${() => act.choose(log.span.id)}>${log.span.name}</button>`) : nothing}
+      ${log.span ? fact("Span", spanLink(log.span, act)) : nothing}
     </dl>
     ${section("Exception", log.exception ? [exceptionTemplate(readException(log.exception))] : [])}
     ${attributesTemplate(log.attributes, act.query)}`;

@@ -21,8 +21,11 @@ export function outcomeTemplate(cycle) {
   const running = cycle.state === "running";
   const name = running ? "running" : cycle.outcome ?? "ended";
   return html`<span class="outcome outcome-${name}"><i></i>${words(name)}</span>
-    ${cycle.reason && cycle.reason.toLowerCase() !== cycle.outcome ? html`<span class="reason" data-tip=${reasonTip(cycle)}>${cycle.reason}</span>` : nothing}`;
+    ${says(cycle) ? html`<span class="reason" data-tip=${reasonTip(cycle)}>${cycle.reason}</span>` : nothing}`;
 }
+
+/** Whether the reason adds anything to the outcome. */
+const says = ({ reason, outcome }) => reason && reason.toLowerCase() !== outcome;
 
 function reasonTip(cycle) {
   return cycle.verdict ? `${cycle.reason}\nrisk: ${cycle.verdict}` : cycle.reason;

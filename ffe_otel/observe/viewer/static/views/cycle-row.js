@@ -23,8 +23,12 @@ export function cycleRow(cycle, longest, chosen, current) {
     <span role="cell" class="pnl ${pnlClass(cycle.pnl_dollars)}">${pnl(cycle.pnl_dollars)}</span>
     <span role="cell" class="cost">${usd(cycle.cost_usd)}</span>
     <span role="cell" class="tokens">${count(cycle.tokens)}</span>
-    <span role="cell" class="errors">${cycle.errors ? html`<span class="badge bad" data-tip=${`${cycle.errors} error${cycle.errors > 1 ? "s" : ""}`}>${cycle.errors}</span>` : nothing}</span>
+    <span role="cell" class="errors">${cycle.errors ? errorBadge(cycle.errors) : nothing}</span>
   </div>`;
+}
+
+function errorBadge(errors) {
+  return html`<span class="badge bad" data-tip=${`${errors} error${errors > 1 ? "s" : ""}`}>${errors}</span>`;
 }
 
 /** The link covers the row, but not what has a tooltip of its own. */

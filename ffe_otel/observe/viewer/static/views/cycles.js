@@ -2,6 +2,7 @@
 /** First page: the agent's state and the list of its cycles, newest first. */
 
 import { get } from "../core/api.js";
+import { group, tool } from "../core/controls.js";
 import { debounce, frame, html, preferences, render, repeat } from "../core/dom.js";
 import { day } from "../core/format.js";
 import { icon } from "../core/icons.js";
@@ -166,28 +167,34 @@ export class CyclesView {
         ${option("", "All assets", asset ?? "")}${assets.map((name) => option(name, name, asset))}</select>
       <select aria-label="Outcome" @change=${(event) => this.#setFilter({ outcome: event.target.value })}>
         ${option("", "All outcomes", outcome ?? "")}${OUTCOMES.map((name) => option(name, words(name), outcome))}</select>
-      <button class="tool ${errors ? "on" : ""}" aria-pressed=${Boolean(errors)} data-tip="Only cycles with errors  e"
-        @click=${() => this.#setFilter({ errors: !errors })}><i class="error-dot"></i>Only errors</button>
+      ${tool(html`<i class="error-dot"></i>Only errors`, "Only cycles with errors  e",
+        () => this.#setFilter({ errors: !errors }), { on: errors })}
       <span class="spring"></span>
-      <span class="legend" aria-label="Phases">${PHASES.map((name) => html`<span><i class="swatch phase-${name}"></i>${words(name)}</span>`)}</span>
-      <span class="group" role="group" aria-label="Width of the bars">
-        <button class="tool ${this.full ? "" : "on"}" aria-pressed=${!this.full} data-tip="Bars relative to the slowest in view  w" @click=${() => this.#setFull(false)}>Relative</button>
-        <button class="tool ${this.full ? "on" : ""}" aria-pressed=${this.full} data-tip="Each bar at full width  w" @click=${() => this.#setFull(true)}>Full</button>
-      </span>
+      <span class="legend" aria-label="Phases">${PHASES.map((name) => html`
+        <span><i class="swatch phase-${name}"></i>${words(name)}</span>`)}</span>
+      ${group("Width of the bars", html`
+        ${tool("Relative", "Bars relative to the slowest in view  w", () => this.#setFull(false), { on: !this.full })}
+        ${tool("Full", "Each bar at full width  w", () => this.#setFull(true), { on: this.full })}`)}
     </div>`;
   }
 
   #table() {
     if (!this.rows.length && !this.loading) return emptyTemplate(Object.values(this.filter).some(Boolean), () => this.#clear());
     const slowest = this.rows.reduce((most, row) => Math.max(most, lasted(row)), 1);
-    return html`<div class="cycle-table" role="table" aria-label="Cycles" aria-busy=${this.loading} tabindex="-1" @scroll=${(event) => this.#scrolled(event)}>
-      <div class="cycle-head" role="row">${COLUMNS.map(([name, title]) => html`<span role="columnheader" class=${name}>${title}</span>`)}</div>
+    return html`<div class="cycle-table" role="table" aria-label="Cycles" aria-busy=${this.loading} tabindex="-1"
+        @scroll=${(event) => this.#scrolled(event)}>
+      <div class="cycle-head" role="row">${COLUMNS.map(([name, title]) => html`
+        <span role="columnheader" class=${name}>${title}</span>`)}</div>
       ${repeat(withDays(this.rows), (item) => item.key, (item) => (item.heading
         ? html`<div class="day" role="row"><span role="cell">${item.heading}</span></div>`
         : cycleRow(item.row, this.full ? lasted(item.row) : slowest, item.key === this.chosen, this.#phase(item.row))))}
-      <div class="more">${this.next ? html`<button class="button" ?disabled=${this.loading} @click=${() => this.#more()}>Older cycles</button>`
-        : html`<span class="soft">${this.loading ? "Loading" : "The first cycle in the store"}</span>`}</div>
+      <div class="more">${this.#end()}</div>
     </div>`;
+  }
+
+  #end() {
+    if (!this.next) return html`<span class="soft">${this.loading ? "Loading" : "The first cycle in the store"}</span>`;
+    return html`<button class="button" ?disabled=${this.loading} @click=${() => this.#more()}>Older cycles</button>`;
   }
 
   /** The phase a running cycle is in, by what its agent last said. */

@@ -2,6 +2,7 @@
 /** Log lines of all traces as they arrive, newest first. */
 
 import { get } from "../core/api.js";
+import { group, tool } from "../core/controls.js";
 import { css, debounce, frame, html, nothing, ref, render } from "../core/dom.js";
 import { age, clock, text, utc } from "../core/format.js";
 import { icon } from "../core/icons.js";
@@ -147,11 +148,10 @@ export class LogsView {
           aria-label="Search log messages" autocomplete="off" spellcheck="false" .value=${this.filter.q}
           @input=${(event) => this.typed(event.target.value)}
           @keydown=${(event) => { if (event.key === "Escape") event.target.blur(); }}><kbd>/</kbd></label>
-        <span class="group" role="group" aria-label="Lowest level">${LEVELS.map(([value, name]) => html`<button
-          class="tool ${this.filter.level === value ? "on" : ""}" aria-pressed=${this.filter.level === value}
-          @click=${() => this.#setFilter({ level: value })}>${name}</button>`)}</span>
-        <button class="tool ${this.filter.events ? "on" : ""}" aria-pressed=${this.filter.events}
-          data-tip="Also the event records, which repeat what spans say" @click=${() => this.#setFilter({ events: !this.filter.events })}>Events</button>
+        ${group("Lowest level", LEVELS.map(([value, name]) => tool(name, "",
+          () => this.#setFilter({ level: value }), { on: this.filter.level === value })))}
+        ${tool("Events", "Also the event records, which repeat what spans say",
+          () => this.#setFilter({ events: !this.filter.events }), { on: this.filter.events })}
         ${this.filter.trace_id ? html`<button class="tool on" @click=${() => this.#setFilter({ trace_id: "" })}>
           one trace ${icon("close", "remove")}</button>` : nothing}
         <span class="spring"></span>

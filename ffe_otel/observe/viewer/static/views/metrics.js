@@ -2,6 +2,7 @@
 /** Metrics over time: the curated board, and any other metric by choice. */
 
 import { get } from "../core/api.js";
+import { group, tool } from "../core/controls.js";
 import { html, nothing, ref, render } from "../core/dom.js";
 import { live, throttle } from "../core/live.js";
 import { patch } from "../core/router.js";
@@ -112,9 +113,8 @@ export class MetricsView {
   #render() {
     render(html`<div class="metrics-view">
       <div class="filters">
-        <span class="group" role="group" aria-label="Range">${RANGES.map(([name, title]) => html`<button
-          class="tool ${this.choice.range === name ? "on" : ""}" aria-pressed=${this.choice.range === name}
-          @click=${() => this.#choose({ range: name })}>${title}</button>`)}</span>
+        ${group("Range", RANGES.map(([name, title]) => tool(title, "",
+          () => this.#choose({ range: name }), { on: this.choice.range === name })))}
         <span class="spring"></span>
         ${this.#picker()}
       </div>
@@ -137,7 +137,7 @@ export class MetricsView {
         <select aria-label="Split by" @change=${(event) => this.#choose({ by: event.target.value })}>
           ${option("", "not split", this.choice.by)}
           ${Object.keys(metric.labels ?? {}).map((label) => option(label, `by ${label}`, this.choice.by))}</select>
-        <button class="tool" @click=${() => this.#choose({ metric: "", stat: "", by: "" })}>Close</button>` : nothing}`;
+        ${tool("Close", "", () => this.#choose({ metric: "", stat: "", by: "" }))}` : nothing}`;
   }
 }
 

@@ -56,7 +56,8 @@ export class StatusStrip {
       ${cell("Agent", agentTemplate(status?.agent), status?.agent?.id)}
       ${this.#lastCycle(rows, last)}
       ${cell("Last decision", decided ? actionTemplate(decided) : DASH, decided ? decided.asset_pairs.join(", ") : "")}
-      ${cell(totals.partial ? "P&L in view" : "P&L today", html`<span class=${pnlClass(totals.pnl_today_dollars)}>${pnl(totals.pnl_today_dollars)}</span>`,
+      ${cell(totals.partial ? "P&L in view" : "P&L today",
+        html`<span class=${pnlClass(totals.pnl_today_dollars)}>${pnl(totals.pnl_today_dollars)}</span>`,
         totals.partial ? "" : `${pnl(totals.pnl_total_dollars)} in all`)}
       ${cell(totals.partial ? "LLM cost in view" : "LLM cost today", usd(totals.llm_cost_today_usd),
         totals.partial ? "" : `${usd(totals.llm_cost_total_usd)} in all`)}

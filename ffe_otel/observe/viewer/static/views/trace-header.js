@@ -39,8 +39,12 @@ function cycleFacts({ cycle, spans }) {
     ${order ? fact("Order", orderText(order), "wide") : nothing}
     ${order?.[A.fillPrice] === undefined ? nothing : fact("Fee", fees(order))}
     ${fact("P&L", html`<span class=${pnlClass(cycle.pnl_dollars)}>${pnl(cycle.pnl_dollars)}</span>`)}
-    ${cycle.tokens || cycle.cost_usd ? fact("LLM", html`${usd(cycle.cost_usd)} <span class="soft">${count(cycle.tokens)} tok</span>`) : nothing}
+    ${cycle.tokens || cycle.cost_usd ? fact("LLM", llm(cycle)) : nothing}
     ${fact("Errors", cycle.errors ? html`<span class="bad-text">${cycle.errors}</span>` : "0")}`;
+}
+
+function llm(cycle) {
+  return html`${usd(cycle.cost_usd)} <span class="soft">${count(cycle.tokens)} tok</span>`;
 }
 
 function find(spans, name) {

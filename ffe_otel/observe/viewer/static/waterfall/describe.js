@@ -7,7 +7,7 @@ import { ATTRIBUTE as A, SPAN, words } from "../core/names.js";
 const RULES = [
   [SPAN.phase, (a, span) => ({ icon: "phase", title: words(span.name.slice(SPAN.phase.length)) })],
   [SPAN.cycle, () => ({ icon: "cycle" })],
-  [SPAN.fetch, (a) => ({ icon: "data", detail: join(a[A.dataService], a[A.dataEndpoint]) })],
+  [SPAN.fetch, (a) => ({ icon: "data", detail: join(a[A.dataService], a[A.dataEndpoint], a[A.dataStale] ? "stale" : null) })],
   [SPAN.decision, (a) => ({
     icon: "decision", detail: join(a[A.asset], a[A.action], confidence(a)),
   })],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The bar of controls above a waterfall, and the lane of log ticks. */
 
+import { group, tool } from "../core/controls.js";
 import { css, html, nothing } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { icon } from "../core/icons.js";
@@ -18,32 +19,38 @@ export function toolsTemplate(state, act) {
       ${state.hits ? html`<span class="found">${state.hits.size ? `${state.at || "–"} / ${state.hits.size}` : "none"}</span>`
         : html`<kbd>/</kbd>`}
     </label>
-    <span class="group" role="group" aria-label="Levels">
-      <button class="tool" data-tip="Collapse one level  [" aria-label="Collapse one level" @click=${() => act.level(-1)}>−</button>
+    ${group("Levels", html`
+      ${tool("−", "Collapse one level  [", () => act.level(-1), { label: "Collapse one level" })}
       <span class="tool-text">${state.depth >= state.deepest ? "All levels" : `Level ${state.depth}`}</span>
-      <button class="tool" data-tip="Expand one level  ]" aria-label="Expand one level" @click=${() => act.level(1)}>+</button>
-    </span>
-    <button class="tool expand" data-tip="Expand everything  x" @click=${() => act.expandAll()}>Expand all</button>
-    <span class="group" role="group" aria-label="Errors">
-      <button class="tool ${state.errorsOnly ? "on" : ""}" aria-pressed=${state.errorsOnly} ?disabled=${!state.errors}
-        data-tip=${`${state.failed} spans and ${state.errors - state.failed} log lines; show only them and what leads there  e`} @click=${() => act.errorsOnly()}>
-        ${state.errors ? html`<i class="error-dot"></i>` : nothing}${state.errors === 1 ? "1 error" : `${state.errors || "No"} errors`}</button>
-      <button class="tool" ?disabled=${!state.errors} aria-label="Next error" data-tip="Next error  n" @click=${() => act.error(1)}>${icon("next")}</button>
-      <button class="tool" ?disabled=${!state.errors} aria-label="Previous error" data-tip="Previous error  N" @click=${() => act.error(-1)}>${icon("previous")}</button>
-    </span>
-    <button class="tool ${state.critical ? "on" : ""}" aria-pressed=${state.critical}
-      data-tip="Underline what the duration depends on  c" @click=${() => act.critical()}><i class="critical-swatch"></i>Critical path</button>
-    <span class="group" role="group" aria-label="Logs">
-      <span class="tool-text logs-label">Logs</span>
-      ${MODES.map(([mode, name]) => html`<button class="tool ${state.logs === mode ? "on" : ""}"
-        aria-pressed=${state.logs === mode} data-mode=${mode} data-tip="Change with  l" @click=${() => act.logs(mode)}>${name}</button>`)}
-      ${state.events === null ? nothing : html`<button class="tool ${state.events ? "on" : ""}" aria-pressed=${state.events}
-        data-tip="Also the event records, which repeat what spans say  v" @click=${() => act.events()}>Events</button>`}
-    </span>
+      ${tool("+", "Expand one level  ]", () => act.level(1), { label: "Expand one level" })}`)}
+    ${tool("Expand all", "Expand everything  x", act.expandAll, { kind: "expand" })}
+    ${group("Errors", errorTools(state, act))}
+    ${tool(html`<i class="critical-swatch"></i>Critical path`, "Underline what the duration depends on  c",
+      act.critical, { on: state.critical })}
+    ${group("Logs", logTools(state, act))}
     <span class="spring"></span>
-    ${state.zoomed ? html`<button class="tool" data-tip="Show the whole trace  0" @click=${() => act.unzoom()}>Reset zoom</button>` : nothing}
-    <button class="tool" data-tip="Download this trace as OTLP JSON" @click=${() => act.save()}>${icon("download")}OTLP</button>
+    ${state.zoomed ? tool("Reset zoom", "Show the whole trace  0", act.unzoom) : nothing}
+    ${tool(html`${icon("download")}OTLP`, "Download this trace as OTLP JSON", act.save)}
   </div>`;
+}
+
+function errorTools(state, act) {
+  const disabled = !state.errors;
+  const title = state.errors === 1 ? "1 error" : `${state.errors || "No"} errors`;
+  const tip = `${state.failed} spans and ${state.errors - state.failed} log lines\n`
+    + "Show only them and what leads there  e";
+  return html`
+    ${tool(html`${disabled ? nothing : html`<i class="error-dot"></i>`}${title}`, tip, act.errorsOnly,
+      { on: state.errorsOnly, disabled })}
+    ${tool(icon("next"), "Next error  n", () => act.error(1), { disabled, label: "Next error" })}
+    ${tool(icon("previous"), "Previous error  N", () => act.error(-1), { disabled, label: "Previous error" })}`;
+}
+
+function logTools(state, act) {
+  return html`<span class="tool-text logs-label">Logs</span>
+    ${MODES.map(([mode, name]) => tool(name, "Change with  l", () => act.logs(mode), { on: state.logs === mode }))}
+    ${state.events === null ? nothing
+      : tool("Events", "Also the event records, which repeat what spans say  v", act.events, { on: state.events })}`;
 }
 
 function searchKey(event, act) {

@@ -6,11 +6,12 @@
  * as lightly as one of ten.
  */
 
-import { css, frame, html, nothing, preferences, ref, render, toast } from "../core/dom.js";
+import { css, frame, html, nothing, preferences, ref, render } from "../core/dom.js";
+import { actions } from "./actions.js";
 import { extend } from "./model.js";
 import { drawMinimap, dragRange } from "./minimap.js";
 import { ROW_HEIGHT, rowTemplate } from "./row.js";
-import { buildRows, collapsedAt, errorKeys, levels, reveal, search } from "./rows.js";
+import { buildRows, errorKeys, levels, reveal, search } from "./rows.js";
 import { Scale } from "./scale.js";
 import { laneTemplate, toolsTemplate } from "./tools.js";
 
@@ -156,7 +157,7 @@ export class Waterfall {
             </div>
             <div class="ruler" ${ref((element) => this.#axis(element, (share) => this.scale.at(share)))}>
               <i class="drag" hidden></i>
-              ${ticks.map(({ at, label }) => html`<span ${css({ left: `${scale.position(at)}%` })}>${scale.position(at) < 96 ? label : ""}</span>`)}</div>
+              ${ticks.map((tick) => tickTemplate(tick, scale))}</div>
           </div></div>
           <i class="handle" role="separator" aria-label="Width of the name column" ${ref((element) => this.#handle(element))}></i>
         </div>
@@ -243,53 +244,9 @@ export class Waterfall {
   }
 }
 
-const count = (items, name) => `${items.length} ${name}${items.length === 1 ? "" : "s"}`;
-
-function actions(view) {
-  const jump = (keys, step, none) => {
-    if (!keys.length) return toast(none);
-    const at = keys.indexOf(view.selected);
-    const next = at < 0 ? (step > 0 ? 0 : keys.length - 1) : (at + step + keys.length) % keys.length;
-    return view.choose(keys[next]);
-  };
-  return {
-    search: (query) => view.setQuery(query),
-    hit: (step) => {
-      const all = buildRows(view.trace, { ...view, collapsed: new Set(), logs: "place", errorsOnly: false });
-      jump(all.map((row) => row.key).filter((key) => view.hits?.has(key)), step, "Nothing found");
-    },
-    error: (step) => jump(view.errors, step, "No errors in this trace"),
-    level: (step) => {
-      view.depth = Math.min(Math.max(view.depth + step, 0), view.deepest);
-      view.collapsed = collapsedAt(view.trace, view.depth);
-      if (view.depth >= view.deepest) view.collapsed.clear();
-      view.rebuild();
-    },
-    expandAll: () => {
-      view.depth = view.deepest;
-      view.collapsed.clear();
-      view.rebuild();
-    },
-    errorsOnly: () => {
-      view.errorsOnly = !view.errorsOnly;
-      view.on.state({ errors: view.errorsOnly });
-      view.rebuild();
-    },
-    critical: () => {
-      view.critical = !view.critical;
-      preferences.set("critical", view.critical);
-      view.draw();
-    },
-    logs: (mode) => view.setLogs(mode),
-    events: () => {
-      view.events = !view.events;
-      view.on.state({ events: view.events });
-      view.rebuild();
-    },
-    unzoom: () => {
-      view.scale.reset(view.trace.total);
-      view.draw();
-    },
-    save: () => view.on.save(),
-  };
+function tickTemplate({ at, label }, scale) {
+  const left = scale.position(at);
+  return html`<span ${css({ left: `${left}%` })}>${left < 96 ? label : ""}</span>`;
 }
+
+const count = (items, name) => `${items.length} ${name}${items.length === 1 ? "" : "s"}`;

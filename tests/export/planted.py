@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from opentelemetry import context, trace
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
 
@@ -112,15 +113,19 @@ def emit_logs(provider):
         )
 
 
+def views():
+    """Makes a label an attribute of exemplars only."""
+    return [View(instrument_name="planted", attribute_keys={"label", "password"})]
+
+
 def emit_metrics(provider):
     """A histogram with a secret in its labels, name, description and exemplar."""
     meter = provider.get_meter("ffe_otel.planted")
     histogram = meter.create_histogram("planted", description=f"about {SECRETS['metric_name']}")
     sampled = SpanContext(3, 4, is_remote=False, trace_flags=TraceFlags(1))
     inside = trace.set_span_in_context(trace.NonRecordingSpan(sampled))
-    histogram.record(
-        1.0, {"label": SECRETS["metric_label"], "password": SECRETS["header"]}, context=inside
-    )
+    labels = {"label": SECRETS["metric_label"], "password": SECRETS["header"]}
+    histogram.record(1.0, {**labels, "kept_for_exemplars": SECRETS["exemplar"]}, context=inside)
 
 
 def main():

@@ -17,7 +17,7 @@ import string
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import is_code, is_name_list, is_secret
+from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -32,6 +32,9 @@ _SEPARATOR: Final = re.compile(
     rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}(?P<op>=>|:=|==?|:|%3[AaDd]|>|,)[ \t]{{0,8}}"
 )
 _FLAG_SEPARATOR: Final = re.compile(r"[\"']?(?:,[ ]{0,2}|[ \t]{1,8})(?=[^\s-])")
+# "We have detected your API key as XYZ": what follows has to look like a credential.
+_PROSE_SEPARATOR: Final = re.compile(r"[ \t](?:(?:as|is|was)[ \t])?(?=[A-Za-z0-9])")
+_PROSE: Final = "~"
 _OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
 _ITEM: Final = re.compile(r"[\s,]{0,8}")
 # A value that begins with a marker (see ``hide_markers``) was dealt with, and what the
@@ -44,7 +47,8 @@ _QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
 _LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
 _ELEMENT: Final = re.compile(r"[^<]+")
 _SCHEME: Final = re.compile(
-    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256))[ \t]{1,4}",
+    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256))"
+    r"[ \t,]{1,4}",
     re.IGNORECASE,
 )
 _TRAILING: Final = ")]}.,;:!?>"
@@ -107,7 +111,7 @@ class KeyDetector:
         query = left > 0 and text[left - 1] in "?&;"
         if query and text[left:right].lower() in self._allowed:
             return
-        op = separator.groupdict().get("op") or " "
+        op = separator.groupdict().get("op") or _wordless(separator)
         for value in _read(text, separator.end(), op, rule.extent, query=query):
             if query or self._accept(text, value, rule, op, text[left:right]):
                 yield value, rule
@@ -124,6 +128,8 @@ class KeyDetector:
     def _accept(self, text: str, value: _Value, rule: Rule, op: str, name: str) -> bool:
         content = text[value.start : value.end]
         following = text[value.resume : value.resume + 1]
+        if op == _PROSE:
+            return rule.extent == "word" and _stands_out(content, rule)
         if op == "," and (
             value.bare
             or following not in {")", "]"}
@@ -136,6 +142,13 @@ class KeyDetector:
         ):
             return False
         return is_secret(content, rule, bare=value.bare)
+
+
+def _stands_out(content: str, rule: Rule) -> bool:
+    """Say whether a word in a sentence looks like a credential, not like a word."""
+    if rule.numbers and content.isdigit():
+        return len(content) >= 5
+    return len(content) >= (6 if rule.values == "any" else 12) and is_opaque(content)
 
 
 class QueryDetector:
@@ -189,11 +202,16 @@ def _separator(text: str, left: int, right: int) -> tuple[int, re.Match[str] | N
         return right, _FLAG_SEPARATOR.match(text, right)
     if separator is None and text[right : right + 1] == " ":
         # "Account ID: 1"
-        right += 1 + _run_right(text, right + 1)
-        separator = _SEPARATOR.match(text, right)
+        longer = right + 1 + _run_right(text, right + 1)
+        separator = _SEPARATOR.match(text, longer)
         if separator is not None and separator["op"] in {":", "="}:
-            return right, separator
-    return right, None
+            return longer, separator
+    return right, _PROSE_SEPARATOR.match(text, right)
+
+
+def _wordless(separator: re.Match[str]) -> str:
+    """The operator of a separator that is none: a flag's or a sentence's."""
+    return _PROSE if separator.re is _PROSE_SEPARATOR else " "
 
 
 def _fits(text: str, left: int, separator: re.Match[str]) -> bool:

@@ -47,13 +47,14 @@ def _settle(step: Trade, result: Any) -> None:
         reason = text(field(result, "error")) or text(field(result, "message"))
         step.rejected(reason or "the platform did not execute the order")
         return
+    slippage = number(field(result, "slippage_applied"))  # in percent of the price
     step.filled(
         order_id=text(field(result, "order_id")),
         status=text(field(result, "order_status")),
         price=number(field(result, "execution_price")),
         size=number(field(result, "filled_size")),
         fee=number(field(result, "fee_amount")),
-        slippage=number(field(result, "slippage_applied")),
+        slippage=slippage / 100 if slippage is not None else None,
         platform=text(field(result, "platform")),
     )
 

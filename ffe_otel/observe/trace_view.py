@@ -178,11 +178,27 @@ def _mark_critical(tree: _Tree) -> None:
         tree.critical.add(span.span_id)
         until = limit
         # Work that outlives its parent counts up to the parent's end only.
-        for child in sorted(tree.children.get(span.span_id, ()), key=lambda s: -s.end_ns):
+        for child in sorted(_workers(tree, span), key=lambda s: -s.end_ns):
             end = min(child.end_ns, limit)
             if end <= until and child.start_ns < end:
                 stack.append((child, end))
                 until = child.start_ns
+
+
+def _workers(tree: _Tree, parent: Span) -> list[Span]:
+    """The children without those that only wrap their siblings.
+
+    The engine opens a span around all phases; they stand beside it, not under it, and it
+    would be the whole path without having done anything.
+    """
+    children = tree.children.get(parent.span_id, [])
+    parents = [child for child in children if tree.children.get(child.span_id)]
+    return [
+        child
+        for child in children
+        if tree.children.get(child.span_id)
+        or not any(child.start_ns <= p.start_ns and p.end_ns <= child.end_ns for p in parents)
+    ]
 
 
 def _self_ns(span: Span, children: Sequence[Span]) -> int:

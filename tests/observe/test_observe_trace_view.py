@@ -42,6 +42,15 @@ def test_the_critical_path_follows_what_finished_last():
     assert critical == {1, 3, 5, 6}
 
 
+def test_a_span_that_only_wraps_its_siblings_is_not_the_critical_path():
+    spans = [
+        make(1, None, 0, 100), make(2, 1, 0, 100, "agent.ooda.cycle"), make(3, 1, 5, 60),
+        make(4, 3, 10, 55), make(5, 1, 60, 99),
+    ]  # fmt: skip
+    critical = {int(r["span_id"], 16) for r in trace_view.rows(spans) if r["critical"]}
+    assert critical == {1, 3, 4, 5}
+
+
 def test_work_that_outlives_its_parent_is_clipped_to_it():
     spans = [make(1, None, 0, 100), make(2, 1, 50, 200), make(3, 2, 60, 150), make(4, 1, 0, 40)]
     rows = {int(r["span_id"], 16): r for r in trace_view.rows(spans)}

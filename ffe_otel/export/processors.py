@@ -68,6 +68,14 @@ def safe_log_processor(processor: Any, seam: Seam) -> Any:
     return RedactingLogProcessor(processor, seam)
 
 
+def keeps_callbacks(processor: Any) -> bool:
+    """Say whether a processor takes records as the SDK's batch and simple processors do."""
+    kind = type(processor)
+    return any(_inherits(kind, base, _SPAN_METHODS) for base in _SPAN_ENDS) or any(
+        _inherits(kind, base, _LOG_METHODS) for base in _LOG_ENDS
+    )
+
+
 def _is_harmless(
     processor: Any, multi: tuple[type, ...], ends: tuple[type, ...], methods: tuple[str, ...]
 ) -> bool:

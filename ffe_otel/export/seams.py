@@ -33,6 +33,7 @@ from ffe_otel.export.patching import Patches
 from ffe_otel.export.processors import (
     MULTI_LOG,
     MULTI_SPAN,
+    keeps_callbacks,
     safe_log_processor,
     safe_span_processor,
 )
@@ -283,7 +284,13 @@ class Seams:
             )
 
     def _adopt_exporter(self, processor: Any, proxy: type[RedactingExporter]) -> None:
-        holder, name = existing.exporter_holder(processor)
+        try:
+            holder, name = existing.exporter_holder(processor)
+        except AttributeError:
+            if keeps_callbacks(processor):
+                raise
+            # It does everything in its own way, and gets redacted views for that.
+            return
         exporter = getattr(holder, name)
         safe = self._behind(exporter, proxy)
         if safe is not exporter:

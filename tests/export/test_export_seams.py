@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seams: taken back by identity, closed for what was there before and for foreign code."""
 
+import gc
 import logging
 
 import pytest
@@ -332,6 +333,7 @@ class TestWhatWasThereBefore:
             InMemoryMetricReader(),
         )
         foreign = Foreign()
+        gc.collect()  # or objects of other tests are found
         tracer_provider.add_span_processor(BatchSpanProcessor(spans))
         tracer_provider.add_span_processor(foreign)
         logger_provider.add_log_record_processor(BatchLogRecordProcessor(logs))
@@ -351,6 +353,26 @@ class TestWhatWasThereBefore:
         finally:
             handle.undo()
             meter_provider.shutdown()
+
+    def test_that_goes_its_own_way_gets_views(self, redactor, stats, tracer_provider):
+        class Own(SimpleSpanProcessor):
+            def __init__(self):
+                self.seen = []
+
+            def on_end(self, span):
+                self.seen.append(dict(span.attributes))
+
+            def shutdown(self):
+                pass
+
+        own = Own()
+        gc.collect()
+        tracer_provider.add_span_processor(own)
+        handle = seams.install(redactor, stats)
+        span(tracer_provider)
+        handle.undo()
+        assert own.seen == [HIDDEN]
+        assert handle.unprotected == ()
 
     def test_that_cannot_be_reached_is_named(self, redactor, stats, monkeypatch, caplog):
         class Odd(BatchSpanProcessor):

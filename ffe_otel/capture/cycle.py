@@ -13,7 +13,15 @@ from opentelemetry.trace import Link
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
-from ffe_otel.capture.step import _CYCLE_KEY, _FIELDS_KEY, Step, cycle_of, describe, fields_of
+from ffe_otel.capture.step import (
+    _CYCLE_KEY,
+    _FIELDS_KEY,
+    Step,
+    cycle_of,
+    describe,
+    fields_of,
+    with_fields,
+)
 from ffe_otel.correlation import correlation_id as to_correlation_id
 from ffe_otel.correlation import current_correlation_id, with_requested_root
 
@@ -250,8 +258,7 @@ class Phase(Step):
         return trace.set_span_in_context(cycle.span, current) if cycle is not None else current
 
     def _context(self, context: Context) -> Context:
-        fields = {**(fields_of(context) or {}), "agent_state": self.phase.upper()}
-        return otel_context.set_value(_FIELDS_KEY, fields, context)
+        return with_fields(context, agent_state=self.phase.upper())
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
         del error

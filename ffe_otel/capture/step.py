@@ -51,6 +51,12 @@ def fields_of(context: Context | None = None) -> dict[str, object] | None:
     return found if found is not None else None
 
 
+def with_fields(context: Context, **fields: object) -> Context:
+    """``context`` with log fields of its own; ``None`` leaves a field as it was around it."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return otel_context.set_value(_FIELDS_KEY, {**(fields_of(context) or {}), **given}, context)
+
+
 class Step:
     """One measured step. Subclasses say what it is called and what it records.
 

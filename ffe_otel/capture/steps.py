@@ -6,13 +6,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
 from ffe_otel.capture.cycle import EXECUTED, FAILED, NO_TRADE, REJECTED
-from ffe_otel.capture.step import _FIELDS_KEY, Step, cycle_of, fields_of
+from ffe_otel.capture.step import Step, cycle_of, fields_of, with_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,8 +137,7 @@ class Decision(Step):
                 cycle.outcome(NO_TRADE, reason_code or "hold")
 
     def _context(self, context: Context) -> Context:
-        fields = {**(fields_of(context) or {}), "asset_pair": self._asset_pair}
-        return otel_context.set_value(_FIELDS_KEY, fields, context)
+        return with_fields(context, asset_pair=self._asset_pair)
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
         del error
@@ -188,6 +186,7 @@ class LLMCall(Step):
         self._operation = operation
         self._tokens: tuple[int | None, int | None] = (None, None)
         self._timed_out = False
+        self._answered: str | None = None
         self.attributes.update(
             {
                 semconv.GEN_AI_OPERATION: operation,
@@ -208,7 +207,8 @@ class LLMCall(Step):
         self.set({semconv.GEN_AI_FINISH_REASONS: [reason] if reason else None})
 
     def response_model(self, model: str | None) -> None:
-        """The model that answered, when it is not the one asked."""
+        """The model that answered; its price holds where the one asked has none."""
+        self._answered = model
         self.set({semconv.GEN_AI_RESPONSE_MODEL: model})
 
     def content(self, prompt: str | None, completion: str | None) -> None:
@@ -235,6 +235,8 @@ class LLMCall(Step):
         total = sum(known) if known else None
         day = time.strftime("%Y-%m-%d", time.gmtime(rt.clock() / 1e9))
         cost = rt.prices.cost_usd(self._provider, self._model, self._tokens, day)
+        if cost is None and self._answered is not None:
+            cost = rt.prices.cost_usd(self._provider, self._answered, self._tokens, day)
         self.set(
             {semconv.LLM_STATUS: status, semconv.LLM_TOKENS: total, semconv.LLM_COST_USD: cost}
         )
@@ -284,6 +286,9 @@ class Risk(Step):
             semconv.ASSET_PAIR: asset_pair,
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    def _context(self, context: Context) -> Context:
+        return with_fields(context, asset_pair=self._asset_pair)
 
     def approve(self, reason: str | None = None) -> None:
         """The check lets the trade pass."""
@@ -338,6 +343,9 @@ class Trade(Step):
             semconv.DECISION_CONFIDENCE: confidence,
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    def _context(self, context: Context) -> Context:
+        return with_fields(context, asset_pair=self._asset_pair, decision_id=self._decision_id)
 
     def filled(
         self,

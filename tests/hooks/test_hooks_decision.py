@@ -182,3 +182,18 @@ def test_loading_a_model_is_no_call(ffe_telemetry, monkeypatch):
 
     (call,) = ffe_telemetry.events(semconv.EVENT_LLM_CALL)
     assert (call["model"], call["phase"]) == ("gemma2:9b", "single")
+
+
+def test_a_provider_that_names_its_model_late_has_that_model_s_price(ffe_telemetry):
+    import ffe_otel
+    from ffe_otel.capture.prices import PriceTable
+    from ffe_otel.config.model import Price
+
+    row = Price("cli", "big-model", 1.0, 10.0, "2026-01-01")
+    ffe_telemetry.handle.runtime.prices = PriceTable((row,))
+    with ffe_otel.cycle(), ffe_otel.llm_call("cli", "cli") as call:
+        call.tokens(1_000_000, 100_000)
+        call.response_model("big-model")
+
+    (event,) = ffe_telemetry.events(semconv.EVENT_LLM_CALL)
+    assert event["cost_usd"] == pytest.approx(2.0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 
 import pytest
@@ -350,3 +351,25 @@ def test_breakers_tell_every_state_they_take(ffe_telemetry):
     assert breaker.call_sync(half_open) == "up"
     assert seen == [semconv.BREAKER_STATES["half_open"]]
     assert state() == semconv.BREAKER_STATES["closed"]
+
+
+# Logs
+
+
+def test_log_records_say_which_decision_they_are_about(run_engine, caplog):
+    caplog.set_level(logging.INFO)
+    engine = run_engine(assets=("AAPL",))
+
+    cycle = engine.cycles[0]
+    decision = cycle.one("ffe.trade.execute").attributes[semconv.DECISION_ID]
+    by_span = {span.context.span_id: span.name for span in cycle.spans}
+    fields = {
+        by_span[record.log_record.span_id]: dict(record.log_record.attributes or {})
+        for record in engine.telemetry.logs
+        if record.log_record.span_id in by_span
+    }
+    assert fields["ffe.phase.reasoning"][semconv.AGENT_STATE] == "REASONING"
+    assert fields["ffe.phase.execution"][semconv.AGENT_STATE] == "EXECUTION"
+    assert fields["ffe.trade.execute"][semconv.ASSET_PAIR] == "AAPL"
+    assert fields["ffe.trade.execute"][semconv.DECISION_ID] == decision
+    assert semconv.DECISION_ID not in fields["ffe.phase.learning"]

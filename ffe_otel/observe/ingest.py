@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From request bodies to synced journal lines, on one thread, many requests a sync."""
+"""From request bodies to synced journal lines.
+
+Bodies are decoded by a few threads, so that a huge request does not hold up small ones,
+and written by one, that syncs all rows which came in meanwhile at once.
+"""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,16 +25,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DECODERS: Final = 3
 GROUP_BYTES: Final = 8 * 1024**2
-"""A group of requests is synced when it has grown to this, bytes of request bodies."""
+"""Requests of this many bytes are synced without waiting for more."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    signal: Signal
-    body: bytes
-    is_json: bool
+class _Decoded:
+    """Rows that wait to be written, and the length of the body they came in."""
+
+    batch: Batch
     future: Future[Batch]
+    length: int
 
 
 @dataclass(slots=True)
@@ -42,21 +48,22 @@ class IngestCounts:
 
 
 class Ingest:
-    """Decodes, journals and acknowledges requests in the order they came."""
+    """Decodes, journals and acknowledges requests."""
 
     def __init__(self, journal: Journal, known: Known, *, max_pending: int,
                  on_data: Callable[[], None]) -> None:  # fmt: skip
-        """Write to ``journal``; hold at most ``max_pending`` bytes of undecoded bodies."""
+        """Write to ``journal``; hold at most ``max_pending`` bytes of bodies at once."""
         self.counts = IngestCounts()
         self.problem = ""
         self._journal = journal
         self._decoder = Decoder(known)
         self._max_pending = max_pending
         self._on_data = on_data
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._pending = 0
         self._lock = threading.Lock()
         self._closed = False
+        self._pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="ffe-otel-decode")
+        self._decoded: queue.SimpleQueue[_Decoded | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ffe-otel-ingest", daemon=True)
         self._thread.start()
 
@@ -76,7 +83,7 @@ class Ingest:
                 future.set_exception(FullError("too many requests wait to be written"))
                 return future
             self._pending += len(body)
-            self._jobs.put(_Job(signal, body, is_json, future))
+            self._pool.submit(self._decode, signal, body, future, is_json=is_json)
         return future
 
     def close(self) -> None:
@@ -85,50 +92,56 @@ class Ingest:
             if self._closed:
                 return
             self._closed = True
-            self._jobs.put(None)
+        self._pool.shutdown()
+        self._decoded.put(None)
         self._thread.join()
+
+    def _decode(self, signal: Signal, body: bytes, future: Future[Batch], *, is_json: bool) -> None:
+        # A client that hung up while it waited is not served any more.
+        if not future.set_running_or_notify_cancel():
+            self._release(len(body))
+            return
+        try:
+            message = parse(signal, body, is_json=is_json)
+            batch = self._decoder.decode(signal, message)
+        except Exception as error:
+            self._release(len(body))
+            if not isinstance(error, MalformedError):
+                # One odd request must not go unanswered.
+                logger.exception("ffe-otel serve: cannot decode a %s request", signal)
+                error = MalformedError(f"the request cannot be decoded: {error}")
+            future.set_exception(error)
+            return
+        self._decoded.put(_Decoded(batch, future, len(body)))
+
+    def _release(self, length: int) -> None:
+        with self._lock:
+            self._pending -= length
 
     def _run(self) -> None:
         running = True
         while running:
-            group: list[_Job] = []
+            group: list[_Decoded] = []
             size = 0
-            job = self._jobs.get()
-            while job is not None:
-                group.append(job)
-                size += len(job.body)
+            one = self._decoded.get()
+            while one is not None:
+                group.append(one)
+                size += one.length
                 if size > GROUP_BYTES:
                     break
                 try:
-                    job = self._jobs.get_nowait()
+                    one = self._decoded.get_nowait()
                 except queue.Empty:
                     break
-            running = job is not None
-            # A client that hung up while it waited is not served any more.
-            self._commit([j for j in group if j.future.set_running_or_notify_cancel()])
-            with self._lock:
-                self._pending -= size
+            running = one is not None
+            self._write(group)
+            self._release(size)
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _write(self, group: list[_Decoded]) -> None:
         lines: dict[Signal, list[bytes]] = {}
-        decoded: list[tuple[_Job, Batch]] = []
-        for job in group:
-            try:
-                message = parse(job.signal, job.body, is_json=job.is_json)
-                batch = self._decoder.decode(job.signal, message)
-            except MalformedError as error:
-                job.future.set_exception(error)
-            except Exception as error:
-                # One odd request must not end ingestion for all others.
-                logger.exception("ffe-otel serve: cannot decode a %s request", job.signal)
-                job.future.set_exception(MalformedError(f"the request cannot be decoded: {error}"))
-            else:
-                decoded.append((job, batch))
-                if batch.lines:
-                    lines.setdefault(job.signal, []).extend(batch.lines)
-        self._write(lines, decoded)
-
-    def _write(self, lines: dict[Signal, list[bytes]], decoded: list[tuple[_Job, Batch]]) -> None:
+        for one in group:
+            if one.batch.lines:
+                lines.setdefault(one.batch.signal, []).extend(one.batch.lines)
         try:
             if lines:
                 self._journal.append(lines)
@@ -137,13 +150,13 @@ class Ingest:
             if not self.problem:
                 logger.warning("ffe-otel serve: %s", error)
             self.problem = str(error)
-            for job, _ in decoded:
-                job.future.set_exception(error)
+            for one in group:
+                one.future.set_exception(error)
             return
         if lines and self.problem:
             logger.warning("ffe-otel serve: the journal takes data again")
             self.problem = ""
-        for job, batch in decoded:
-            self.counts.taken[job.signal] += len(batch.lines)
-            self.counts.rejected += batch.rejected
-            job.future.set_result(batch)
+        for one in group:
+            self.counts.taken[one.batch.signal] += len(one.batch.lines)
+            self.counts.rejected += one.batch.rejected
+            one.future.set_result(one.batch)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -90,7 +91,7 @@ def send(otlp: str, number: int) -> set[str]:
             answer = http(
                 f"{otlp}/v1/{name}", method="POST", body=body, Content_Type="application/json"
             )
-        except OSError:
+        except (OSError, HTTPException):
             continue
         if answer.status == 200:
             taken.add(name)

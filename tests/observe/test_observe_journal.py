@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 
 import pytest
+from observe_server import until
 
-from ffe_otel.observe.decode import Known, Signal
+from ffe_otel.observe.decode import Decoder, Known, Signal
 from ffe_otel.observe.errors import FullError
 from ffe_otel.observe.ingest import Ingest
 from ffe_otel.observe.journal import Journal
@@ -83,10 +85,51 @@ def test_a_journal_that_is_not_drained_says_so(tmp_path):
     small.close()
 
 
-def test_too_many_waiting_requests_are_turned_away(journal):
+def test_a_backend_that_stops_takes_nothing_more(journal):
     ingest = Ingest(journal, Known(), max_pending=10, on_data=lambda: None)
     first = ingest.submit(Signal.TRACES, b"")
     assert first.result(10).lines == []
     ingest.close()
     with pytest.raises(FullError, match="shutting down"):
         ingest.submit(Signal.TRACES, b"").result(10)
+
+
+def test_requests_beyond_what_may_wait_are_turned_away(journal, monkeypatch):
+    held, go = threading.Event(), threading.Event()
+    append = journal.append
+
+    def slow(lines):
+        held.set()
+        assert go.wait(10)
+        append(lines)
+
+    monkeypatch.setattr(journal, "append", slow)
+    ingest = Ingest(journal, Known(), max_pending=100, on_data=lambda: None)
+    body = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}'
+    first = ingest.submit(Signal.LOGS, body, is_json=True)
+    assert held.wait(10)
+    with pytest.raises(FullError, match="too many requests"):
+        ingest.submit(Signal.LOGS, body, is_json=True).result(10)
+    go.set()
+    assert len(first.result(10).lines) == 1
+    until(lambda: ingest.submit(Signal.LOGS, body, is_json=True).exception(10) is None)
+    ingest.close()
+
+
+def test_a_small_request_does_not_wait_for_a_huge_one(journal, monkeypatch):
+    go = threading.Event()
+    decode = Decoder.decode
+
+    def slow(self, signal, message):
+        if signal is Signal.TRACES:
+            assert go.wait(10)
+        return decode(self, signal, message)
+
+    monkeypatch.setattr(Decoder, "decode", slow)
+    ingest = Ingest(journal, Known(), max_pending=100, on_data=lambda: None)
+    huge = ingest.submit(Signal.TRACES, b"")
+    assert ingest.submit(Signal.LOGS, b"").result(10).lines == []
+    assert not huge.done()
+    go.set()
+    huge.result(10)
+    ingest.close()

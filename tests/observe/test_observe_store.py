@@ -124,6 +124,18 @@ def test_a_row_as_long_as_a_request_is_taken(start):
     server.stored(logs=1)
 
 
+def test_a_row_too_long_for_the_store_is_refused_alone(start):
+    server = start(otlp_grpc_port=-1)
+    records = [
+        {"timeUnixNano": "1795400000000000000", "body": {"stringValue": "\1" * length}}
+        for length in (4 << 20, 10)
+    ]
+    payload = {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
+    answer = server.post("logs", payload)
+    assert answer.json()["partialSuccess"]["rejectedLogRecords"] == "1"
+    server.stored(logs=1)
+
+
 def test_a_full_disk_is_answered_with_503_and_is_over_when_space_is_back(server, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

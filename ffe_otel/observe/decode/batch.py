@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 MAX_KNOWN: Final = 200_000
+MAX_LINE: Final = 16 * 1024**2
+"""Longest row taken, bytes of JSON: the loader holds several of them in memory."""
 
 
 class Known:
@@ -68,8 +70,12 @@ class Batch:
         return True
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append one row."""
-        self.lines.append(dumps(row).encode())
+        """Append one row, or refuse it when it is too long for the store."""
+        line = dumps(row).encode()
+        if len(line) > MAX_LINE:
+            self.reject(f"a record is longer than {MAX_LINE} bytes")
+        else:
+            self.lines.append(line)
 
     def reject(self, reason: str) -> None:
         """Refuse one record."""

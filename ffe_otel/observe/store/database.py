@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FILE_NAME: Final = "telemetry.duckdb"
-MEMORY_LIMIT: Final = "512MB"
+MEMORY_LIMIT: Final = "256MB"
 THREADS: Final = 2
 ROW_GROUP: Final = 16_384
 """Rows of a row group. DuckDB's own 122,880 rows with prompts in them would be a gigabyte

@@ -91,7 +91,7 @@ def _load_signal(
     connection: Connection, signal: Signal, segments: Sequence[Segment], loaded: Loaded
 ) -> None:
     table, time_column, keys = _TABLES[signal], _TIME[signal], ", ".join(_KEYS[signal])
-    longest = max(_SMALLEST_LINE_LIMIT, 2 * max(s.longest for s in segments))
+    longest = max(_SMALLEST_LINE_LIMIT, max(s.longest for s in segments) + 1024)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE raw AS SELECT * FROM read_json(?, "  # noqa: S608
         f"format = 'newline_delimited', columns = {schema.SEGMENT_COLUMNS[signal]}, "

@@ -35,6 +35,14 @@ PERIOD: Final = 0.3
 RETRY: Final = 2.0
 """Pause after a load that failed, seconds."""
 RETENTION_PERIOD: Final = 30.0
+MAX_FAILURES: Final = 3
+"""Loads that fail in a row before the rows themselves are suspected."""
+_PASSING: Final = (
+    duckdb.FatalException,
+    duckdb.ConnectionException,
+    duckdb.OutOfMemoryException,
+    duckdb.TransactionException,
+)
 LOAD_BYTES: Final = 32 * 1024**2
 """Journal bytes one transaction takes; a backlog is loaded in several."""
 
@@ -59,7 +67,7 @@ class Loader:
         self._known = known
         self._limits = limits
         self._publish = publish
-        self._suspects: set[Segment] = set()
+        self._failures = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._retention_at = time.monotonic() + RETENTION_PERIOD
@@ -120,7 +128,7 @@ class Loader:
         if self.problem:
             logger.warning("ffe-otel serve: the store takes data again")
             self.problem = ""
-        self._suspects.clear()
+        self._failures = 0
         self._known.add(loaded.series, loaded.resources)
         self._journal.discard(segments)
         if loaded.traces or loaded.rows[Signal.METRICS]:
@@ -143,15 +151,16 @@ class Loader:
 
     def _failed(self, segments: Sequence[Segment], error: duckdb.Error) -> bool:
         text = str(error).splitlines()[0]
-        if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        if isinstance(error, duckdb.IOException):
             self._note(f"the store cannot take data now: {text}; free space on its file system")
             return False
         if isinstance(error, (duckdb.FatalException, duckdb.ConnectionException)):
             self._note(f"the store was opened again after: {text}")
             self._database.reopen()
             self._known.clear()
-            if not self._suspects.intersection(segments):
-                self._suspects.update(segments)
+        if isinstance(error, _PASSING):
+            self._failures += 1
+            if self._failures < MAX_FAILURES:
                 return False
         if len(segments) > 1:
             taken = [self._load([segment]) for segment in segments]

@@ -11,9 +11,12 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ffe_otel.capture.hooking import Hook, HookSet
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from ffe_otel.capture.around import Call
     from ffe_otel.export.prometheus import MetricsPage
 
 
@@ -41,8 +44,11 @@ def make_way(page: MetricsPage, failed: Callable[[str], None]) -> Callable[[], N
         original(self, address)
 
     owner.bind = bind
+    uvicorn = HookSet()
+    uvicorn.install([_uvicorn(page)])
 
     def undo() -> None:
+        uvicorn.uninstall()
         if vars(owner).get("bind") is not bind:
             return
         if inherited:
@@ -51,3 +57,15 @@ def make_way(page: MetricsPage, failed: Callable[[str], None]) -> Callable[[], N
             owner.bind = original
 
     return undo
+
+
+def _uvicorn(page: MetricsPage) -> Hook:
+    """Watch the start too: uvloop binds outside Python."""
+
+    def body(call: Call) -> Generator[None, Any, None]:
+        wanted = getattr(getattr(call.instance, "config", None), "port", None)
+        if wanted:
+            page.give_way(wanted)
+        yield
+
+    return Hook("port.uvicorn", "uvicorn.server", "Server.startup", body, optional=True)

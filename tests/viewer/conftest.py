@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One browser for all tests of the page; a stub server and a strict page for each."""
+"""One browser for the tests of a module; a stub server and a strict page for each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright keeps an event loop running on this thread meanwhile, and
+# a test of another module could not run its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, the system's where there is one."""
     path = next(

@@ -82,9 +82,9 @@ def listen(host: str, port: int, key: str) -> socket.socket:
         ServeError: the port is taken or the address is not this machine's.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # Of the two meanings of "localhost" senders use the older one.
+        family, kind, protocol, _, address = min(found, key=lambda i: i[0] != socket.AF_INET)
         sock = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ServeError(f"serve.host: {host} is no address to listen on ({error})") from error
@@ -143,12 +143,21 @@ def remove_state(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole with one that only this user can read."""
+    """Replace a file as a whole with one that only this user can read.
+
+    Raises:
+        ServeError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise ServeError(
+            f"cannot write {path}: {error.strerror}; free space or set state_dir to another place"
+        ) from error
 
 
 def private_directory(path: Path, key: str) -> Path:

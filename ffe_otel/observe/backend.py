@@ -38,12 +38,10 @@ class Backend:
         with contextlib.ExitStack() as opened:
             opened.callback(StoreLock(self.directory).release)
             self.live = LiveHub()
-            self.database = _open_database(self.directory, serve.retention_bytes)
+            self.database, self.journal = _open(self.directory, serve.retention_bytes)
             opened.callback(self.database.close)
-            known = Known()
-            # What the store has not taken is bounded, so that both stay within the limit.
-            self.journal = Journal(self.directory / "journal", serve.retention_bytes // 4)
             opened.callback(self.journal.close)
+            known = Known()
             self.loader = Loader(
                 self.database,
                 self.journal,
@@ -74,11 +72,11 @@ class Backend:
         return {
             "journal": {
                 "ok": not journal,
-                "detail": journal or f"{self.journal.size} bytes wait for the store",
+                "detail": journal or f"{_bytes(self.journal.size)} wait for the store",
             },
             "store": {
                 "ok": not store,
-                "detail": store or "; ".join([*notes, f"{free} bytes free on its file system"]),
+                "detail": store or "; ".join([*notes, f"{_bytes(free)} free on its file system"]),
             },
         }
 
@@ -87,10 +85,22 @@ class Backend:
         self._closing.close()
 
 
-def _open_database(directory: Path, limit: int) -> Database:
+def _open(directory: Path, limit: int) -> tuple[Database, Journal]:
     try:
-        return Database(directory, limit)
+        database = Database(directory, limit)
+        # What the store has not taken is bounded, so that both stay within the limit.
+        return database, Journal(directory / "journal", limit // 4)
+    except ServeError:
+        raise
     except OSError as error:
-        if isinstance(error, ServeError):
-            raise
         raise ServeError(f"the store {directory} cannot be opened: {error}") from error
+
+
+def _bytes(number: int) -> str:
+    """A number of bytes for people."""
+    size = float(number)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.4g} TiB"

@@ -162,7 +162,10 @@ def _uvicorn(app: ASGIApp, serve: Serve) -> _Uvicorn:
         uvicorn.Config(
             app,
             loop="asyncio",
+            http="h11",
             ws="none",
+            # Exporters send every few seconds and would meet a closing connection.
+            timeout_keep_alive=75,
             lifespan="off",
             log_config=None,
             log_level="warning",

@@ -27,6 +27,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         yield begin
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that all tests of a file ask, and none changes."""
+    server = Server(make_config(tmp_path_factory.mktemp("shared"), otlp_grpc_port=-1)).start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def server(start: Callable[..., Server]) -> Server:
     """One server with default settings, without gRPC."""

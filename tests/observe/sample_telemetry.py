@@ -17,14 +17,15 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING
 
-from sample_cycles import SECOND, Json, attributes, make_cycle
+from sample_cycles import make_cycle
+from sample_records import SECOND, Json, attributes
 
 from ffe_otel import semconv as s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sample_cycles import Cycle
+    from sample_records import Cycle
 
 
 def resource() -> Json:
@@ -113,8 +114,21 @@ class Meter:
                 self.add(s.LLM_TOKENS_TOTAL, tokens, provider=provider, model=model, direction=way)
             status = attrs[s.LLM_STATUS]["stringValue"]
             self.add(s.PROVIDER_REQUESTS, 1, provider=provider, status=status)
+        elif name == s.SPAN_DEBATE_ROLE:
+            role = attrs[s.DEBATE_ROLE]["stringValue"]
+            provider = "openai" if role == "judge" else "ollama"
+            self.record(s.DECISION_GENERATION, seconds, provider=provider, phase=role)
         elif name == s.SPAN_TRADE_OUTCOME:
-            self.portfolio += attrs[s.TRADE_PNL_DOLLARS]["doubleValue"]
+            pnl, pair = (
+                attrs[s.TRADE_PNL_DOLLARS]["doubleValue"],
+                attrs[s.ASSET_PAIR]["stringValue"],
+            )
+            outcome = attrs[s.TRADE_OUTCOME]["stringValue"]
+            self.portfolio += pnl
+            self.add(s.TRADE_PNL_SUM, pnl, asset_pair=pair)
+            self.add(s.TRADE_PNL_COUNT, 1, asset_pair=pair)
+            self.add(s.TRADES_CLOSED, 1, asset_pair=pair, outcome=outcome)
+            self.record(s.TRADE_PNL_ABS, abs(pnl), asset_pair=pair, outcome=outcome)
 
     def point(self, now: int, labels: Sequence[tuple[str, str]]) -> Json:
         """What every data point starts with."""
@@ -126,6 +140,7 @@ class Meter:
 
     def families(self, now: int) -> list[Json]:
         """All metrics as of ``now`` ns."""
+        self.add(s.PROCESS_CPU, self.rng.uniform(0.5, 2.5))
         out = [
             self.family(metric, "sum", {**self.point(now, labels), "asDouble": value})
             for (metric, labels), value in self.sums.items()
@@ -168,7 +183,7 @@ class Meter:
         if kind != "gauge":
             data["aggregationTemporality"] = 2
         if kind == "sum":
-            data["isMonotonic"] = True
+            data["isMonotonic"] = metric.kind is not s.Kind.UP_DOWN_COUNTER
         return {
             "name": metric.name,
             "unit": metric.unit,

@@ -18,14 +18,14 @@ from ffe_otel.observe.server import run_server
 HTML = {"Accept": "text/html,*/*"}
 
 
-def test_the_address_with_the_token_opens_the_page_by_a_cookie(server):
-    first = http(f"{server.addresses.page_with_token}&view=cycles")
+def test_the_address_with_the_token_opens_the_page_by_a_cookie(shared):
+    first = http(f"{shared.addresses.page_with_token}&view=cycles")
     assert first.status == 303
     assert first.headers["Location"] == "/?view=cycles"
     cookie = first.headers["Set-Cookie"]
-    assert cookie.startswith(f"ffe_otel_token={server.addresses.token};")
+    assert cookie.startswith(f"ffe_otel_token={shared.addresses.token};")
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
-    page = http(f"{server.addresses.page}/", Cookie=cookie.partition(";")[0])
+    page = http(f"{shared.addresses.page}/", Cookie=cookie.partition(";")[0])
     assert page.status == 200
     assert page.headers["Content-Type"].startswith("text/html")
     policy = page.headers["Content-Security-Policy"]
@@ -35,8 +35,8 @@ def test_the_address_with_the_token_opens_the_page_by_a_cookie(server):
     assert page.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_a_redirect_stays_on_this_server(server):
-    answer = http(f"{server.addresses.page}//attacker.example/?token={server.addresses.token}")
+def test_a_redirect_stays_on_this_server(shared):
+    answer = http(f"{shared.addresses.page}//attacker.example/?token={shared.addresses.token}")
     assert (answer.status, answer.headers["Location"]) == (303, "/attacker.example/")
 
 
@@ -46,23 +46,23 @@ def test_a_redirect_stays_on_this_server(server):
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer wrong"}, {"Cookie": "ffe_otel_token=wrong"}]
 )
-def test_without_the_token_nothing_is_shown(server, path, headers):
-    answer = http(server.addresses.page + path, **headers)
+def test_without_the_token_nothing_is_shown(shared, path, headers):
+    answer = http(shared.addresses.page + path, **headers)
     assert answer.status == 401
     assert "ffe-otel serve" in answer.json()["hint"]
-    shown = http(server.addresses.page + path, **headers, **HTML)
+    shown = http(shared.addresses.page + path, **headers, **HTML)
     assert shown.status == 401
     assert b"ffe-otel serve" in shown.body
 
 
-def test_a_wrong_token_in_the_address_is_refused_and_sets_no_cookie(server):
-    answer = http(f"{server.addresses.page}/?token=wrong")
+def test_a_wrong_token_in_the_address_is_refused_and_sets_no_cookie(shared):
+    answer = http(f"{shared.addresses.page}/?token=wrong")
     assert answer.status == 401
     assert answer.headers["Set-Cookie"] is None
 
 
-def test_the_api_takes_the_token_in_the_address_too(server):
-    url = f"{server.addresses.page}/api/v1/cycles?token={server.addresses.token}"
+def test_the_api_takes_the_token_in_the_address_too(shared):
+    url = f"{shared.addresses.page}/api/v1/cycles?token={shared.addresses.token}"
     assert http(url).json() == {"cycles": [], "next": None}
 
 
@@ -74,20 +74,20 @@ def test_a_configured_token_is_used_and_not_written_to_a_file_of_its_own(start, 
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "attacker.example:4319", "[2001:db8::1]:80"])
-def test_another_host_name_is_refused_against_dns_rebinding(server, host):
-    auth = {"Authorization": f"Bearer {server.addresses.token}"}
-    assert http(f"{server.addresses.page}/api/v1/cycles", Host=host, **auth).status == 421
+def test_another_host_name_is_refused_against_dns_rebinding(shared, host):
+    auth = {"Authorization": f"Bearer {shared.addresses.token}"}
+    assert http(f"{shared.addresses.page}/api/v1/cycles", Host=host, **auth).status == 421
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:4319", "LOCALHOST"])
-def test_names_of_this_machine_are_taken(server, host):
-    auth = {"Authorization": f"Bearer {server.addresses.token}"}
-    assert http(f"{server.addresses.page}/api/v1/cycles", Host=host, **auth).status == 200
+def test_names_of_this_machine_are_taken(shared, host):
+    auth = {"Authorization": f"Bearer {shared.addresses.token}"}
+    assert http(f"{shared.addresses.page}/api/v1/cycles", Host=host, **auth).status == 200
 
 
-def test_static_files_are_served_and_nothing_beside_them(server):
-    auth = {"Authorization": f"Bearer {server.addresses.token}"}
-    base = server.addresses.page
+def test_static_files_are_served_and_nothing_beside_them(shared):
+    auth = {"Authorization": f"Bearer {shared.addresses.token}"}
+    base = shared.addresses.page
     page = http(f"{base}/static/index.html", **auth)
     assert (page.status, page.headers["Cache-Control"]) == (200, "no-cache")
     assert (

@@ -117,8 +117,8 @@ def test_a_trace_is_found_by_each_of_its_ids(filled):
 
 
 @pytest.mark.parametrize("text", ["0" * 32, "1" * 32, "nothing", "a%20b", "%00", "é"])
-def test_an_unknown_trace_is_a_clear_404(server, text):
-    answer = server.ask(f"traces/{urllib.request.quote(text, safe='%')}")
+def test_an_unknown_trace_is_a_clear_404(shared, text):
+    answer = shared.ask(f"traces/{urllib.request.quote(text, safe='%')}")
     assert answer.status == 404
     assert set(answer.json()) == {"error", "hint"}
 
@@ -211,8 +211,8 @@ def test_status_says_how_the_agent_is_and_what_is_held(filled):
     assert store["bytes"] > 0
 
 
-def test_status_of_an_empty_store(server):
-    status = server.get("status")
+def test_status_of_an_empty_store(shared):
+    status = shared.get("status")
     assert status["agent"] == {"id": None, "state": None, "state_since_unix_nano": None}
     assert (status["last_cycle"], status["last_cycle_age_seconds"]) == (None, None)
     assert status["store"]["oldest_unix_nano"] is None
@@ -232,8 +232,8 @@ def test_status_of_an_empty_store(server):
         ("metrics/series", {"name": "x", "stat": "p42"}, "stat"),
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_named(server, path, parameters, named):
-    answer = server.ask(path, **parameters)
+def test_a_parameter_that_makes_no_sense_is_named(shared, path, parameters, named):
+    answer = shared.ask(path, **parameters)
     assert answer.status == 400
     assert answer.json()["error"].startswith(named)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from observe_server import http, until
-from sample_telemetry import attributes
+from sample_records import attributes
 
 if TYPE_CHECKING:
     from pathlib import Path

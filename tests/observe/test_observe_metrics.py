@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-import sample_telemetry as sample
+from sample_records import attributes
 
 from ffe_otel import semconv as s
 from ffe_otel.observe import metric_math as mm
@@ -17,7 +17,7 @@ SECOND = 10**9
 def point(at, start, **fields):
     """A data point at ``at`` seconds of a series that began at ``start``."""
     times = {"timeUnixNano": str(int(at * SECOND)), "startTimeUnixNano": str(int(start * SECOND))}
-    labels = sample.attributes(fields.pop("labels", {}))
+    labels = attributes(fields.pop("labels", {}))
     return {**times, "attributes": labels, **fields}
 
 
@@ -27,7 +27,7 @@ def send(server, name, kind, points, temporality=2, instance="one", **fields):
     data = {"dataPoints": points, "aggregationTemporality": temporality, **fields}
     if kind == "gauge":
         data = {"dataPoints": points}
-    resource = {"attributes": sample.attributes({"service.instance.id": instance})}
+    resource = {"attributes": attributes({"service.instance.id": instance})}
     scope = {"metrics": [{"name": name, kind: data}]}
     payload = {"resourceMetrics": [{"resource": resource, "scopeMetrics": [scope]}]}
     assert server.post("metrics", payload).status == 200

@@ -100,8 +100,8 @@ def test_rows_that_bring_the_store_down_each_time_are_set_aside(parts, monkeypat
         journal.append({Signal.TRACES: [span(number)]})
         journal.seal()
     loader.wake()
+    (bad,) = until(lambda: list(journal.directory.glob("*.bad")))
     until(lambda: held(database) == [12, 14])
-    (bad,) = journal.directory.glob("*.bad")
     assert bad.read_bytes() == span(13) + b"\n"
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_SAFE: Final = 2**53 - 1
 """Largest integer a JavaScript number holds exactly; durations are cut to it."""
 STATUS_ERROR: Final = 2
+_APPROVED: Final = "approved"
+_EXECUTED: Final = "executed"
 _REJECTED: Final = "rejected"
 
 
@@ -140,10 +142,15 @@ def _decision_ids(spans: Iterable[SpanFacts], said: dict[str, Any]) -> list[str]
 
 
 def _verdict(spans: Iterable[SpanFacts], outcome: object) -> str | None:
-    """``rejected`` if any layer rejected, else what the last risk check said."""
+    """What the risk layers said of what became of the cycle.
+
+    Of several assets one may be traded and another rejected; the traded one counts.
+    """
     checks = [s for s in spans if s.name == semconv.SPAN_RISK_CHECK]
     verdicts = [s.attributes.get(semconv.RISK_VERDICT) for s in checks]
     said = [str(v) for v in verdicts if v]
+    if outcome == _EXECUTED and _APPROVED in said:
+        return _APPROVED
     if _REJECTED in said or outcome == _REJECTED:
         return _REJECTED
     return said[-1] if said else None

@@ -267,3 +267,18 @@ def test_live_tells_which_traces_changed(server):
     sample.send_metrics(server.addresses.otlp_http, meter.families(cycle.now))
     thread.join(20)
     assert events == {"cycles": {"trace_ids": [cycle.trace_id]}, "metrics": {}}
+
+
+def test_a_cycle_of_several_assets_has_one_row(server):
+    cycle = make_cycle(random.Random(5), time.time_ns(), 8)
+    pair = {
+        "key": s.ASSET_PAIRS,
+        "value": {"arrayValue": {"values": [{"stringValue": "A"}, {"stringValue": "B"}]}},
+    }
+    root = cycle.spans[-1]
+    root["attributes"] = [a for a in root["attributes"] if a["key"] != s.ASSET_PAIRS] + [pair]
+    sample.send_spans(server.addresses.otlp_http, cycle.spans)
+    server.stored(spans=len(cycle.spans))
+    for asset in ("A", "B"):
+        (row,) = server.get("cycles", asset=asset)["cycles"]
+        assert row["asset_pairs"] == ["A", "B"]

@@ -84,7 +84,7 @@ class Complaints:
         return [line for line in self.found if not any(part in line for part in self.expected)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tab(browser: Browser, listening: Server) -> Iterator[tuple[Page, Complaints]]:
     """One tab for all tests: starting a renderer costs more than most tests do."""
     context = browser.new_context(reduced_motion="reduce")

@@ -242,6 +242,10 @@ EVENT_API_LATENCY: Final = "api_latencies"
 EVENT_LLM_CALL: Final = "llm_calls"
 EVENT_CYCLE_STARTED: Final = "ffe.cycle.started"
 
+# Events of spans.
+SPAN_EVENT_CYCLE_ERROR: Final = "ffe.cycle.error"
+SPAN_EVENT_RISK_VETO: Final = "ffe.risk.veto"
+
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
-from ffe_otel.capture.cycle import (
+from ffe_otel.capture.steps.cycle import (
     AgentRun,
     Cycle,
     Monitor,
@@ -29,20 +29,12 @@ from ffe_otel.capture.cycle import (
     set_state,
     transition,
 )
-from ffe_otel.capture.steps import (
-    DebateRole,
-    Decision,
-    Ensemble,
-    Fetch,
-    LLMCall,
-    Risk,
-    Trade,
-    breaker_state,
-    cache,
-    portfolio,
-    risk_veto,
-    trade_outcome,
-)
+from ffe_otel.capture.steps.data import Fetch
+from ffe_otel.capture.steps.gauges import breaker_state, cache, portfolio
+from ffe_otel.capture.steps.llm import LLMCall
+from ffe_otel.capture.steps.reasoning import DebateRole, Decision, Ensemble
+from ffe_otel.capture.steps.risk import Risk, risk_veto
+from ffe_otel.capture.steps.trading import Trade, trade_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

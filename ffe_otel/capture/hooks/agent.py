@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ffe_otel.capture.around import Body, Call
-    from ffe_otel.capture.cycle import Cycle
+    from ffe_otel.capture.steps.cycle import Cycle
 
 MODULE: Final = "finance_feedback_engine.agent.trading_loop_agent"
 _LOGGING_MODULE: Final = "finance_feedback_engine.monitoring.logging_config"

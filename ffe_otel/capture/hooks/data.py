@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ffe_otel.capture.around import Body, Call
-    from ffe_otel.capture.steps import Fetch
+    from ffe_otel.capture.steps.data import Fetch
 
 _PACKAGE: Final = "finance_feedback_engine"
 _COMPOSITE: Final = otel_context.create_key("ffe-otel-composite-fetch")

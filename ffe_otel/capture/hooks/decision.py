@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ffe_otel.capture.around import Call
-    from ffe_otel.capture.steps import Decision
+    from ffe_otel.capture.steps.reasoning import Decision
 
 _PACKAGE: Final = "finance_feedback_engine.decision_engine"
 _MANAGER: Final = f"{_PACKAGE}.ai_decision_manager"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ffe_otel.capture.around import Call
-    from ffe_otel.capture.steps import Trade
+    from ffe_otel.capture.steps.trading import Trade
 
 
 _OPENING: Final = frozenset({"OPEN", "ADD"})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ffe_otel.capture.around import Body, Call
     from ffe_otel.capture.hooks.provider_request import Request
-    from ffe_otel.capture.steps import LLMCall
+    from ffe_otel.capture.steps.llm import LLMCall
 
 _PACKAGE: Final = "finance_feedback_engine.decision_engine"
 _ENGINE_TIMEOUT_SECONDS: Final = 120.0

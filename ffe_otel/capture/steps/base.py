@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, Span
 
-    from ffe_otel.capture.cycle import Cycle
     from ffe_otel.capture.runtime import Runtime
+    from ffe_otel.capture.steps.cycle import Cycle
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
-from ffe_otel.capture.step import (
+from ffe_otel.capture.steps.base import (
     _CYCLE_KEY,
     _FIELDS_KEY,
     Step,
@@ -140,7 +140,7 @@ class Cycle(_Root):
         try:
             self.failed_inside(error, where or "cycle")
             text = describe(error) if isinstance(error, BaseException) else error
-            self.event("ffe.cycle.error", {"where": where or None, "message": text})
+            self.event(semconv.SPAN_EVENT_CYCLE_ERROR, {"where": where or None, "message": text})
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed("error")
 

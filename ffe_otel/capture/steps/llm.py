@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reasoning: calls to models."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry.trace import SpanKind
+
+from ffe_otel import semconv
+from ffe_otel.capture.steps.base import Step, cycle_of
+from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeout
+
+if TYPE_CHECKING:
+    from ffe_otel.capture.runtime import Runtime
+
+
+class LLMCall(Step):
+    """A call to a model. The span follows the GenAI conventions (``chat {model}``)."""
+
+    kind = SpanKind.CLIENT
+
+    def __init__(
+        self,
+        provider: str,
+        model: str,
+        *,
+        phase: str = "single",
+        operation: str = semconv.GEN_AI_OPERATION_CHAT,
+    ) -> None:
+        super().__init__(f"{operation} {model}")
+        self._provider, self._model, self._phase = provider, model, phase
+        self._operation = operation
+        self._tokens: tuple[int | None, int | None] = (None, None)
+        self._timed_out = False
+        self._answered: str | None = None
+        self.attributes.update(
+            {
+                semconv.GEN_AI_OPERATION: operation,
+                semconv.GEN_AI_PROVIDER: provider,
+                semconv.GEN_AI_REQUEST_MODEL: model,
+                semconv.LLM_PROVIDER: provider,
+                semconv.LLM_PHASE: phase,
+            }
+        )
+
+    def tokens(self, input: int | None, output: int | None) -> None:  # noqa: A002 - OTel's words
+        """Tokens used; ``None`` where the provider does not say."""
+        self._tokens = (input, output)
+        self.set({semconv.GEN_AI_INPUT_TOKENS: input, semconv.GEN_AI_OUTPUT_TOKENS: output})
+
+    def finish(self, reason: str | None) -> None:
+        """Why the model stopped."""
+        self.set({semconv.GEN_AI_FINISH_REASONS: [reason] if reason else None})
+
+    def response_model(self, model: str | None) -> None:
+        """The model that answered; its price holds where the one asked has none."""
+        self._answered = model
+        self.set({semconv.GEN_AI_RESPONSE_MODEL: model})
+
+    def content(self, prompt: str | None, completion: str | None) -> None:
+        """Prompt and completion; kept only when the configuration asks for content."""
+        rt = self._runtime
+        if rt is not None and rt.capture_content:
+            self.set(
+                {semconv.GEN_AI_INPUT_MESSAGES: prompt, semconv.GEN_AI_OUTPUT_MESSAGES: completion}
+            )
+
+    def failed(self, reason: str) -> None:
+        """The call failed without raising."""
+        self.fail(reason)
+
+    def timeout(self) -> None:
+        """The call ran into its deadline without raising."""
+        self._timed_out = True
+        self.fail("timeout")
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        self._timed_out = self._timed_out or is_timeout(error)
+        status = TIMEOUT if self._timed_out else SUCCESS if self.failure is None else FAILURE
+        known = [t for t in self._tokens if t is not None]
+        total = sum(known) if known else None
+        day = time.strftime("%Y-%m-%d", time.gmtime(rt.clock() / 1e9))
+        cost = rt.prices.cost_usd(self._provider, self._model, self._tokens, day)
+        if cost is None and self._answered is not None:
+            cost = rt.prices.cost_usd(self._provider, self._answered, self._tokens, day)
+        self.set(
+            {semconv.LLM_STATUS: status, semconv.LLM_TOKENS: total, semconv.LLM_COST_USD: cost}
+        )
+        self._record(rt, status, cost)
+        rt.emit(
+            semconv.EVENT_LLM_CALL,
+            {
+                "provider": self._provider,
+                "model": self._model,
+                "phase": self._phase,
+                "duration_ms": self.duration_ns / 1e6,
+                "tokens_used": total,
+                "cost_usd": float(cost) if cost is not None else None,
+                semconv.LLM_STATUS: status,
+            },
+        )
+        cycle = cycle_of()
+        if cycle is not None:
+            cycle.spent(total, cost)
+
+    def _record(self, rt: Runtime, status: str, cost: float | None) -> None:
+        seconds, record = self.duration_ns / 1e9, rt.instruments.record
+        record(semconv.PROVIDER_REQUESTS, 1, self._provider, status)
+        record(semconv.DECISION_GENERATION, seconds, self._provider, self._phase)
+        error_type = None if status == SUCCESS else status
+        base = (self._operation, self._provider, self._model)
+        record(semconv.GEN_AI_DURATION, seconds, *base, error_type)
+        for direction, count in zip(("input", "output"), self._tokens, strict=True):
+            if count is not None:
+                record(semconv.LLM_TOKENS_TOTAL, count, self._provider, self._model, direction)
+                record(semconv.GEN_AI_TOKEN_USAGE, count, *base, direction)
+        if cost is not None:
+            record(semconv.LLM_COST_TOTAL, cost, self._provider, self._model)

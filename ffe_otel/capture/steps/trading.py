@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Execution and learning: orders, and what closed positions earned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import SpanKind
+
+from ffe_otel import semconv
+from ffe_otel.capture import runtime
+from ffe_otel.capture.steps.base import Step, cycle_of, with_fields
+from ffe_otel.capture.steps.cycle import EXECUTED, FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.context import Context
+
+    from ffe_otel.capture.runtime import Runtime
+
+
+class Trade(Step):
+    """One order, from sending it to the platform's answer."""
+
+    kind = SpanKind.CLIENT
+
+    def __init__(
+        self,
+        asset_pair: str,
+        action: str,
+        platform: str,
+        *,
+        decision_id: str | None = None,
+        confidence: float | None = None,
+    ) -> None:
+        super().__init__(semconv.SPAN_TRADE_EXECUTE)
+        self._asset_pair, self._action, self._platform = asset_pair, action, platform
+        self._decision_id, self._confidence = decision_id, confidence
+        self._filled: Mapping[str, Any] | None = None
+        given = {
+            semconv.ASSET_PAIR: asset_pair,
+            semconv.TRADE_ACTION: action,
+            semconv.TRADE_PLATFORM: platform,
+            semconv.DECISION_ID: decision_id,
+            semconv.DECISION_CONFIDENCE: confidence,
+        }
+        self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    def _context(self, context: Context) -> Context:
+        return with_fields(context, asset_pair=self._asset_pair, decision_id=self._decision_id)
+
+    def filled(
+        self,
+        *,
+        order_id: str | None = None,
+        status: str | None = None,
+        price: float | None = None,
+        size: float | None = None,
+        fee: float | None = None,
+        slippage: float | None = None,
+        platform: str | None = None,
+    ) -> None:
+        """The platform took the order. Prices and fees in account currency."""
+        self._platform = platform or self._platform
+        self._filled = {
+            semconv.TRADE_SUCCESS: True,
+            semconv.TRADE_PLATFORM: self._platform,
+            semconv.TRADE_ORDER_ID: order_id,
+            semconv.TRADE_ORDER_STATUS: status,
+            semconv.TRADE_FILL_PRICE: price,
+            semconv.TRADE_FILLED_SIZE: size,
+            semconv.TRADE_FEE: fee,
+            semconv.TRADE_SLIPPAGE: slippage,
+        }
+        self.set(self._filled)
+
+    def rejected(self, reason: str) -> None:
+        """The platform, or what stands before it, refused the order."""
+        self.set({semconv.TRADE_SUCCESS: False})
+        self.fail(reason)
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        rt.instruments.record(
+            semconv.TRADE_EXECUTION, self.duration_ns / 1e9, self._platform, self._action
+        )
+        cycle = cycle_of()
+        if self.failure is not None:
+            if cycle is not None:
+                cycle.outcome(FAILED, type(error).__qualname__ if error else "execution_failed")
+            return
+        execution = {
+            "asset_pair": self._asset_pair,
+            "action": self._action,
+            "platform": self._platform,
+            "decision_id": self._decision_id,
+            "duration_seconds": self.duration_ns / 1e9,
+            "confidence": float(self._confidence) if self._confidence is not None else None,
+        }
+        rt.emit(semconv.EVENT_TRADE, execution)
+        if cycle is not None:
+            cycle.outcome(EXECUTED, "executed")
+            cycle.decided(
+                self._asset_pair, self._action, self._confidence, self._decision_id, rank=3
+            )
+            cycle.set(self._filled)
+
+
+class Outcome(Step):
+    """A closed trade's profit or loss."""
+
+    def __init__(
+        self,
+        asset_pair: str,
+        pnl_dollars: float,
+        *,
+        action: str,
+        platform: str,
+        decision_id: str | None = None,
+        duration_seconds: float | None = None,
+        confidence: float | None = None,
+    ) -> None:
+        super().__init__(semconv.SPAN_TRADE_OUTCOME)
+        self._pnl = float(pnl_dollars)
+        self._outcome = "win" if self._pnl > 0 else "loss" if self._pnl < 0 else "breakeven"
+        self._asset_pair = asset_pair
+        self._event = {
+            "asset_pair": asset_pair,
+            "action": action,
+            "platform": platform,
+            "decision_id": decision_id,
+            "pnl_dollars": self._pnl,
+            "duration_seconds": float(duration_seconds) if duration_seconds is not None else None,
+            "confidence": float(confidence) if confidence is not None else None,
+        }
+        given = {
+            semconv.ASSET_PAIR: asset_pair,
+            semconv.TRADE_ACTION: action,
+            semconv.TRADE_PLATFORM: platform,
+            semconv.DECISION_ID: decision_id,
+            semconv.TRADE_PNL_DOLLARS: self._pnl,
+            semconv.TRADE_OUTCOME: self._outcome,
+        }
+        self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        del error
+        record, pair = rt.instruments.record, self._asset_pair
+        record(semconv.TRADE_PNL_SUM, self._pnl, pair)
+        record(semconv.TRADE_PNL_COUNT, 1, pair)
+        record(semconv.TRADE_PNL_ABS, abs(self._pnl), pair, self._outcome)
+        record(semconv.TRADES_CLOSED, 1, pair, self._outcome)
+        rt.emit(semconv.EVENT_TRADE, self._event)
+        cycle = cycle_of()
+        if cycle is not None:
+            cycle.earned(self._pnl)
+
+
+def trade_outcome(
+    asset_pair: str,
+    pnl_dollars: float,
+    *,
+    action: str,
+    platform: str,
+    decision_id: str | None = None,
+    duration_seconds: float | None = None,
+    confidence: float | None = None,
+) -> None:
+    """Record a closed trade: span, metrics and event.
+
+    Args:
+        asset_pair: instrument.
+        pnl_dollars: realised profit or loss after fees, USD.
+        action: side or action that closed the position.
+        platform: trading platform.
+        decision_id: decision that closed it.
+        duration_seconds: how long the position was held.
+        confidence: confidence of the decision, 0 to 100.
+    """
+    rt = runtime.get()
+    try:
+        step = Outcome(
+            asset_pair,
+            pnl_dollars,
+            action=action,
+            platform=platform,
+            decision_id=decision_id,
+            duration_seconds=duration_seconds,
+            confidence=confidence,
+        )
+    except (TypeError, ValueError):
+        if rt is not None:
+            rt.failed("trade_outcome")
+        return
+    with step:
+        pass

@@ -25,7 +25,7 @@ $(VENV)/.demo: $(BIN)/uv $(INPUTS)
 
 $(VENV)/.dev-$(RESOLUTION): $(BIN)/uv $(INPUTS)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --resolution $(RESOLUTION) -e '.[all]' -e ./demo --group dev
-	@touch $@
+	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and its page
 	@PATH="$(abspath $(BIN)):$$PATH" FFE_OTEL__STATE_DIR="$${FFE_OTEL__STATE_DIR:-$(abspath .state/demo)}" \
@@ -34,9 +34,9 @@ demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and it
 test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests
 ifeq ($(CHROMIUM),)
 	@echo "make test: no Chromium on this machine, so the browser tests are left out (.ci/run installs it)"
-	$(BIN)/python -m pytest -m "not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser" $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 endif
 
 check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules

@@ -4,6 +4,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's business, not a property.
+settings.register_profile("ffe_otel", deadline=None)
+settings.load_profile("ffe_otel")
 
 _FOREIGN = ("OTEL_", "FFE_OTEL")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -16,3 +21,13 @@ def _isolated_environment(monkeypatch, tmp_path):
         if name.upper().startswith(_FOREIGN) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Let captured text with lone surrogates, which some tests log, pass between processes."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report

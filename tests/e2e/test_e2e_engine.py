@@ -39,6 +39,8 @@ def run_engine(sink: Sink, tmp_path: Path, *arguments: str) -> dict[str, Any]:
     env = os.environ | {
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
         "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
+        "FFE_DEMO_LLM_LATENCY": "0.002",
+        "FFE_DEMO_DATA_LATENCY": "0",
     }
     done = subprocess.run(
         [
@@ -66,7 +68,12 @@ def run_engine(sink: Sink, tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("mode", "fault"), CASES)
 def test_every_cycle_is_one_whole_trace(sink: Sink, tmp_path: Path, mode: str, fault: str) -> None:
-    engine = run_engine(sink, tmp_path, "--cycles", str(CYCLES), "--llm", mode, "--fault", fault)
+    assets = "AAPL" if mode == "cli" else "AAPL,MSFT"  # each call there is a process
+    engine = run_engine(
+        sink,
+        tmp_path,
+        *("--cycles", str(CYCLES), "--assets", assets, "--llm", mode, "--fault", fault),
+    )
     spans = sink.spans()
     by_id = {span.span_id: span for span in spans}
     roots = [s for s in spans if not s.parent_span_id]

@@ -91,8 +91,8 @@ def test_spans_that_cannot_be_kept_are_counted_and_their_neighbours_are_kept(ser
         (json.dumps(traces(span("b7ad6b71"))).encode(), {}),
         (b'{"a":' * 100_000, {}),
         (b"\x1f\x8b broken", {**PROTOBUF, "Content_Encoding": "gzip"}),
-        (gzip.compress(protobuf())[:-9], {**PROTOBUF, "Content_Encoding": "gzip"}),
-        (gzip.compress(protobuf()) * 2, {**PROTOBUF, "Content_Encoding": "gzip"}),
+        (gzip.compress(protobuf(), mtime=0)[:-9], {**PROTOBUF, "Content_Encoding": "gzip"}),
+        (gzip.compress(protobuf(), mtime=0) * 2, {**PROTOBUF, "Content_Encoding": "gzip"}),
     ],
 )  # fmt: skip
 def test_malformed_bodies_get_400_and_the_service_goes_on(server, body, headers):
@@ -116,7 +116,7 @@ def test_a_long_body_gets_413(start):
 
 def test_a_body_that_inflates_beyond_the_limit_gets_413(start):
     server = start(otlp_grpc_port=-1, max_request_bytes=1 << 20)
-    bomb = gzip.compress(b"\0" * (256 << 20), 9)
+    bomb = gzip.compress(b"\0" * (256 << 20), 9, mtime=0)
     assert len(bomb) < 1 << 20
     answer = server.post("traces", bomb, **PROTOBUF, Content_Encoding="gzip")
     assert answer.status == 413

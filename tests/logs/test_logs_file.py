@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import json
 import logging
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from logs_bench import SECRET, all_lines, fail, wait_until
 
-from ffe_otel.capture.logs import rotation
+from ffe_otel.capture.logs import fds, rotation
 from ffe_otel.capture.logs.logfile import LogFile
 from ffe_otel.config.model import Rotation
 
@@ -284,6 +285,26 @@ def test_several_writers_share_a_file(tmp_path):
     for name in range(3):
         mine = [text for text in messages if text.startswith(f"{name}-")]
         assert mine == [f"{name}-{number}" for number in range(300)]
+
+
+def test_a_line_that_went_to_a_file_being_rolled_over_is_written_again(tmp_path, monkeypatch):
+    # Another process holds the lock, and rolls over between our look and our append.
+    path = tmp_path / "ffe.log"
+    file = LogFile(path, max_bytes=4000, backup_count=3, compress=False)
+    assert file.write([b"first\n"]) == (1, None)
+    append = fds.append_all
+
+    def roll_over_first(number: int, data: bytes) -> None:
+        if not path.with_name("ffe.log.1").exists():
+            path.rename(path.with_name("ffe.log.1"))
+        append(number, data)
+
+    monkeypatch.setattr(fds, "append_all", roll_over_first)
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert file.write([b"second\n"]) == (1, None)
+    assert path.read_bytes() == b"second\n"
+    file.close()
 
 
 def test_no_byte_of_a_secret_reaches_the_disk(start, logger):

@@ -9,7 +9,7 @@ import os
 import time
 from typing import Final
 
-_LOCK_WAIT_SECONDS: Final = 0.1
+_LOCK_WAIT_SECONDS: Final = 1.0
 
 
 class Descriptor:

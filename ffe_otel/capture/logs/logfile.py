@@ -116,6 +116,11 @@ class LogFile:
                     return start
                 end = start + 1  # longer than any file may be, or rolling is not possible now
             fds.append_all(number, b"".join(lines[start:end]))
+            if not locked and not self._is_current(number):
+                # Without the lock it may have gone to a file that was rolled over and, by
+                # then, compressed to its end. Twice is better than not at all.
+                self._close_file()
+                return start
             return end
         finally:
             # Rolling over has closed the file and released its lock.

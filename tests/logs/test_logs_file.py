@@ -307,6 +307,16 @@ def test_a_line_that_went_to_a_file_being_rolled_over_is_written_again(tmp_path,
     file.close()
 
 
+def test_a_lock_that_somebody_holds_is_not_had(tmp_path):
+    path = tmp_path / "x"
+    path.touch()
+    with path.open() as mine, path.open() as other:
+        assert fds.lock(other.fileno())
+        assert not fds.lock(mine.fileno(), wait_seconds=0.01)
+        fds.unlock(other.fileno())
+        assert fds.lock(mine.fileno())
+
+
 def test_no_byte_of_a_secret_reaches_the_disk(start, logger):
     bench = start(rotation=SMALL)
     for number in range(50):

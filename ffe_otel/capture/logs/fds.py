@@ -93,7 +93,8 @@ def lock(number: int, *, wait_seconds: float = _LOCK_WAIT_SECONDS) -> bool:
             time.sleep(0.002)
         except OSError:
             return True
-        return True
+        else:
+            return True
 
 
 def unlock(number: int) -> None:

@@ -204,7 +204,10 @@ def test_a_killed_process_has_written_all_but_the_last_moment(tmp_path):
     code = PREAMBLE + textwrap.dedent("""
         install()
         log.info("on disk")
-        time.sleep(0.5)
+        path = os.path.join(sys.argv[1], "logs", "ffe.log")
+        end = time.monotonic() + 20
+        while not (os.path.exists(path) and os.path.getsize(path)) and time.monotonic() < end:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
     """)
     done = subprocess.run(

@@ -114,7 +114,10 @@ class Handle:
         self._closed = True
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             if provider is not None:
-                provider.shutdown()
+                try:
+                    provider.shutdown()
+                except Exception:  # noqa: BLE001 - the others are to be sent all the same
+                    _log.warning("ffe_otel: a provider could not be shut down", exc_info=True)
 
 
 def install(

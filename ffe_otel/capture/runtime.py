@@ -104,7 +104,10 @@ class Runtime:
         """End every open span as aborted, innermost first; returns how many there were."""
         steps = list(self._open.values())
         for step in reversed(steps):
-            step.abort()
+            try:
+                step.abort()
+            except Exception:  # noqa: BLE001 - the others are to be sent all the same
+                self.failed("abort")
         return len(steps)
 
     def forget_open(self) -> None:

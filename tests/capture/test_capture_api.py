@@ -481,6 +481,21 @@ def test_a_failure_of_ours_never_reaches_the_engine_and_is_counted(
     assert "the engine is not affected" in caplog.text
 
 
+def test_arguments_of_the_wrong_kind_are_counted_not_raised(ffe: Captured) -> None:
+    wrong: Any = object()
+    with ffe_otel.cycle() as cycle, ffe_otel.phase("reasoning"):
+        cycle.event("note", wrong)
+        with ffe_otel.data_fetch("coinbase", "candles") as fetch:
+            fetch.status(wrong)
+        with ffe_otel.decision("BTCUSD") as decision:
+            decision.result(wrong, wrong)
+        with ffe_otel.risk_check("BTCUSD") as risk:
+            risk.reject("over the limit", wrong)
+    assert ffe.handle.runtime is not None
+    assert {"event", "Fetch.status", "Decision.result"} <= set(ffe.handle.runtime.failures)
+    assert len(ffe.spans()) == 5
+
+
 def test_without_capture_everything_is_a_no_op() -> None:
     assert runtime.get() is None
     with (

@@ -57,6 +57,22 @@ def with_fields(context: Context, **fields: object) -> Context:
     return otel_context.set_value(_FIELDS_KEY, {**(fields_of(context) or {}), **given}, context)
 
 
+def guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """A method of a step's handle: nothing while no capture runs, and never an exception."""
+
+    @functools.wraps(method)
+    def call(self: Step, *args: Any, **kwargs: Any) -> None:
+        rt = self._runtime
+        if rt is None:
+            return
+        try:
+            method(self, *args, **kwargs)
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed(method.__qualname__)
+
+    return call
+
+
 class Step:
     """One measured step. Subclasses say what it is called and what it records.
 
@@ -102,8 +118,8 @@ class Step:
         if rt is None or self._runtime is not None:
             return self
         self._runtime = rt
-        self._started = rt.monotonic()
         try:
+            self._started = rt.monotonic()
             self._begin(rt)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed(f"start of {self.name}")
@@ -223,12 +239,13 @@ class Step:
     def event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
         """Add an event to the span, now."""
         rt = self._runtime
-        if rt is not None:
-            self.span.add_event(
-                name,
-                {k: v for k, v in (attributes or {}).items() if v is not None},
-                rt.clock(),
-            )
+        if rt is None:
+            return
+        try:
+            given = {k: v for k, v in (attributes or {}).items() if v is not None}
+            self.span.add_event(name, given, rt.clock())
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed("event")
 
     def fail(self, error: BaseException | str) -> None:
         """Mark the step as failed; an exception is recorded with its stack."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
-from ffe_otel.capture.steps.base import Step
+from ffe_otel.capture.steps.base import Step, guarded
 from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeout
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Fetch(Step):
             | ({semconv.ASSET_PAIR: asset_pair} if asset_pair else {})
         )
 
+    @guarded
     def status(self, code: int) -> None:
         """HTTP status of the answer; 400 and above is a failure."""
         self._status = code

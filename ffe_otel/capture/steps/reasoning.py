@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
-from ffe_otel.capture.steps.base import Step, cycle_of, fields_of, with_fields
+from ffe_otel.capture.steps.base import Step, cycle_of, fields_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import NO_TRADE
 from ffe_otel.capture.steps.requests import UNKNOWN
 
@@ -26,6 +26,7 @@ class Decision(Step):
         if provider:
             self.attributes[semconv.DECISION_PROVIDER] = provider
 
+    @guarded
     def result(
         self,
         action: str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
-from ffe_otel.capture.steps.base import Step, cycle_of, with_fields
+from ffe_otel.capture.steps.base import Step, cycle_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import REJECTED
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Risk(Step):
         if cycle is not None and self._rule is None:
             cycle.outcome(REJECTED, code)
 
+    @guarded
     def _verdict(self, verdict: str, action: str, code: str, reason: str | None) -> None:
         rt = self._runtime
         if rt is None:

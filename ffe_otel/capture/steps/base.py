@@ -12,7 +12,7 @@ import asyncio
 import copy
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S", bound="Step")
 
 _CYCLE_KEY = otel_context.create_key("ffe-otel-cycle")
 _FIELDS_KEY = otel_context.create_key("ffe-otel-log-fields")
@@ -57,11 +58,13 @@ def with_fields(context: Context, **fields: object) -> Context:
     return otel_context.set_value(_FIELDS_KEY, {**(fields_of(context) or {}), **given}, context)
 
 
-def guarded(method: Callable[..., None]) -> Callable[..., None]:
+def guarded(
+    method: Callable[Concatenate[S, P], None],
+) -> Callable[Concatenate[S, P], None]:
     """A method of a step's handle: nothing while no capture runs, and never an exception."""
 
     @functools.wraps(method)
-    def call(self: Step, *args: Any, **kwargs: Any) -> None:
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
         rt = self._runtime
         if rt is None:
             return

@@ -288,7 +288,7 @@ class Serve:
     tls_certificate: str = option("", "PEM certificate file")
     tls_key: str = option("", "PEM key file")
     store_path: str = option("", "store directory; state_dir/store when empty")
-    retention_bytes: int = option(2 * 1024**3, "size the store is kept under", minimum=1 << 20)
+    retention_bytes: int = option(2 * 1024**3, "size of the store, bytes", minimum=32 << 20)
     retention_days: float = option(7.0, "age the store keeps", minimum=0)
     max_request_bytes: int = option(64 * 1024**2, "largest OTLP request, bytes", minimum=1024)
 

@@ -79,7 +79,7 @@ def test_an_unknown_key_names_the_nearest_valid_one(problems, text, near):
         ("serve: {host: {a: b}}", "expected text, got a mapping"),
         ("serve: 5", "is a section; write its keys below it: host"),
         ("serve: {retention_days: .nan}", "expected a number of at least 0"),
-        ("serve: {retention_bytes: 5}", "expected an integer of at least 1048576, got 5"),
+        ("serve: {retention_bytes: 5}", "expected an integer of at least 33554432, got 5"),
         ("telemetry: {sampling_ratio: 2}", "expected a number from 0 to 1, got 2"),
         ("telemetry: {otlp_headers: [a]}", "expected a mapping of names to texts"),
         ("telemetry: {otlp_headers: {a: 1}}", "expected a mapping of names to texts"),

@@ -114,8 +114,16 @@ def test_eight_debates_are_eight_traces_with_their_calls(tmp_path, sink):
         assert attributes(cycle)[semconv.LLM_TOKENS] > 0
     outcomes = {attributes(cycle)[semconv.CYCLE_OUTCOME] for cycle in cycles.values()}
     assert {"executed", "rejected"} <= outcomes
-    reasons = {attributes(cycle).get(semconv.CYCLE_REASON) for cycle in cycles.values()}
-    assert "leverage" in reasons
+    denied = {
+        (span.trace_id, attributes(span)[semconv.RISK_REASON_CODE])
+        for span in spans
+        if span.name == semconv.SPAN_RISK_CHECK
+        and attributes(span)[semconv.RISK_VERDICT] == "rejected"
+    }
+    assert "leverage" in {code for _, code in denied}
+    for trace_id, cycle in cycles.items():
+        if attributes(cycle)[semconv.CYCLE_OUTCOME] == "rejected":
+            assert (trace_id, attributes(cycle)[semconv.CYCLE_REASON]) in denied
     trades = [attributes(span) for span in spans if span.name == semconv.SPAN_TRADE_EXECUTE]
     assert all(trade[semconv.TRADE_ORDER_ID] for trade in trades)
     closed = [span for span in spans if span.name == semconv.SPAN_TRADE_OUTCOME]

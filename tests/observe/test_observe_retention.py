@@ -80,7 +80,7 @@ def segment(path, rng, first_ns, rows):
 
 
 def test_a_store_that_grows_loses_its_oldest_rows_and_stays_under_its_size(tmp_path):
-    limit, rng, rows = 16 << 20, random.Random(1), 10_000
+    limit, rng, rows = 32 << 20, random.Random(1), 20_000
     database = Database(tmp_path, limit)
     begin, said = time.time_ns() - 10**12, ""
     for number in range(20):

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DAY_NS: Final = 86_400 * 10**9
-SMALLEST: Final = 16 * 1024**2
-"""A limit below this counts as this, bytes: an all but empty store has its pages too."""
 FILL: Final = 0.5
 """Share of the limit that rows may fill. A checkpoint writes row groups that lost rows anew
 before it frees the old ones, and the file does not shrink, so that it needs the rest."""
@@ -55,7 +53,7 @@ def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> 
     removed = _remove(connection, cutoff, arrival=True)
     reason = "older than the configured age"
     held = _used(database)
-    room = max(max(limits.size, SMALLEST) - journal_bytes, 0)
+    room = max(limits.size - journal_bytes, 0)
     if held > FILL * room:
         share = 1 - TARGET * room / held
         cutoff = _oldest(connection, min(max(share, 0.05), 1.0))

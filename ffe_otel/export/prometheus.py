@@ -75,6 +75,15 @@ class ScopeReader(PrometheusMetricReader):
         self._wanted = wanted
         self._exemplars = exemplars
 
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Do nothing: what a scrape finds is collected by the scrape.
+
+        The SDK's would collect, and the data would wait beside the scrape's own: a page
+        with every family twice, and memory that grows where nobody scrapes.
+        """
+        del timeout_millis
+        return True
+
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> None:

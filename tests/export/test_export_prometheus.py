@@ -71,6 +71,17 @@ def provider(page):
     found.shutdown()
 
 
+def test_flushes_between_scrapes_change_nothing_on_either_page(provider, page):
+    provider.get_meter(semconv.SCOPE).create_counter("ours").add(1)
+    provider.get_meter("engine").create_counter("theirs").add(1)
+    for _ in range(3):
+        assert provider.force_flush()
+    text = generate_openmetrics(page.registry).decode()
+    assert [f.name for f in parse_openmetrics(text)].count("ours") == 1
+    assert text.count("\nours_total") == 1
+    assert generate_latest(REGISTRY).decode().count("\ntheirs_total{") == 1
+
+
 @pytest.fixture
 def recorded(provider):
     meter = provider.get_meter(semconv.SCOPE)

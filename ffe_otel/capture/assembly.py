@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from ffe_otel import semconv
 from ffe_otel.capture import exporters, runtime
 from ffe_otel.capture.api import log_context
+from ffe_otel.capture.children import Children
 from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.logs import install_log_capture
@@ -210,6 +211,9 @@ class Assembly:
             built.monotonic = self._parts.monotonic
         runtime.activate(built)
         self._handle.runtime = built
+        children = Children()
+        built.at_work = children.leave_alone
+        self._stack.callback(children.install())
         self._stack.callback(runtime.deactivate, built)
         self._stack.callback(built.abort_open)
         observe_process(meter, state_dir(self._config))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ffe_otel import semconv
 from ffe_otel.capture import lifecycle
+from ffe_otel.capture.children import process_name
 from ffe_otel.capture.distro import sdk_disabled
 from ffe_otel.config import load_config
 
@@ -190,7 +191,10 @@ def resource_attributes(config: Config) -> dict[str, str]:
         "service.name": config.telemetry.service_name,
         # Named after the agent: a random id would make new Prometheus series at each start.
         "service.instance.id": str(
-            uuid.uuid5(uuid.NAMESPACE_DNS, f"{os.uname().nodename}/{config.telemetry.agent_id}")
+            uuid.uuid5(
+                uuid.NAMESPACE_DNS,
+                f"{os.uname().nodename}/{config.telemetry.agent_id}{process_name()}",
+            )
         ),
         "deployment.environment.name": config.telemetry.environment,
         "telemetry.distro.name": semconv.SCOPE,

@@ -39,7 +39,7 @@ class Runtime:
     """An installed capture. One a process; ``get`` finds it.
 
     ``clock`` returns wall-clock nanoseconds; durations are measured with ``monotonic``,
-    also in nanoseconds.
+    also in nanoseconds. ``at_work`` is called when a cycle begins.
     """
 
     tracer: Tracer
@@ -51,6 +51,7 @@ class Runtime:
     capture_content: bool = False
     clock: Callable[[], int] = time.time_ns
     monotonic: Callable[[], int] = time.perf_counter_ns
+    at_work: Callable[[], None] = lambda: None
     agent_states: dict[str, str] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     _open: dict[int, Abortable] = field(default_factory=dict)

@@ -207,6 +207,7 @@ class Cycle(_Root):
         return otel_context.set_value(_FIELDS_KEY, {}, context)
 
     def _begun(self, rt: Runtime) -> None:
+        rt.at_work()
         agent = self.agent_id = self.agent_id or rt.agent_id
         self._seen_errors = set()
         self.set({semconv.AGENT_ID: agent, semconv.RUN_CORRELATION_ID: self._run_id})

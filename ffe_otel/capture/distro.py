@@ -56,7 +56,7 @@ class FfeConfigurator:
         """
         if sdk_disabled():
             return
-        from ffe_otel.capture.install import install
+        from ffe_otel.capture.install import install_at_start
         from ffe_otel.config import ConfigError, load_config
 
         try:
@@ -67,6 +67,6 @@ class FfeConfigurator:
             rest = {k: v for k, v in os.environ.items() if not k.startswith(own)}
             config = load_config(Path(os.devnull), environ=rest).config
         try:
-            install(config, hooks=False)
+            install_at_start(config)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start
             say(f"nothing is captured: {type(error).__name__}: {error}")

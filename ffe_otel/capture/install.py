@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffe_otel import semconv
-from ffe_otel.capture import lifecycle
+from ffe_otel.capture import lifecycle, runtime
 from ffe_otel.capture.children import process_name
 from ffe_otel.capture.distro import sdk_disabled
 from ffe_otel.config import load_config
@@ -121,6 +121,23 @@ class Handle:
                     _log.warning("ffe_otel: a provider could not be shut down", exc_info=True)
 
 
+class SharedHandle(Handle):
+    """A capture that was brought up when the program started.
+
+    It belongs to whoever started the program: ``uninstall`` and ``close`` send what is
+    waiting and leave it in place.
+    """
+
+    def __init__(self, owner: Handle) -> None:
+        vars(self).update(vars(owner))
+
+    def uninstall(self) -> None:
+        """Send what is waiting, within the configured deadline."""
+        self.flush(self._shutdown_seconds)
+
+    close = uninstall
+
+
 def install(
     config: Config | None = None,
     *,
@@ -134,6 +151,9 @@ def install(
     set_global: bool = True,
 ) -> Handle:
     """Install capture in this process.
+
+    Under ``opentelemetry-instrument`` and ``ffe-otel run`` it is there already; the handle
+    then stands for that one, and ``config`` is not used.
 
     Args:
         config: by default what ``load_config`` finds.
@@ -151,8 +171,19 @@ def install(
 
     Raises:
         ConfigError: the configuration is invalid.
-        RuntimeError: capture is installed already.
+        RuntimeError: capture is installed already, by another call of this function or,
+            where an exporter, a reader, a clock or an id generator is given, by the start
+            of the program.
     """
+    parts = (span_exporter, log_exporter, metric_reader, id_generator, clock, monotonic)
+    active = runtime.get()
+    if active is not None and active.shared is not None and not any(parts):
+        if config is not None:
+            _log.warning(
+                "ffe_otel: capture came with the start of the program, with a configuration of "
+                "its own; the one given to install() is not used"
+            )
+        return SharedHandle(active.shared)
     config = config if config is not None else load_config().config
     stack = ExitStack()
     handle = Handle(stack, config.limits.shutdown_seconds)
@@ -166,9 +197,8 @@ def install(
         return handle
     from ffe_otel.capture.assembly import Assembly, Parts
 
-    parts = Parts(span_exporter, log_exporter, metric_reader, id_generator, clock, monotonic)
     try:
-        Assembly(config, parts, stack, handle, set_global=set_global).build(hooks=hooks)
+        Assembly(config, Parts(*parts), stack, handle, set_global=set_global).build(hooks=hooks)
     except BaseException:
         stack.close()
         raise
@@ -176,6 +206,13 @@ def install(
     stack.callback(lifecycle.Termination(handle, config.limits.shutdown_seconds).install())
     lifecycle.at_fork(handle)
     return handle
+
+
+def install_at_start(config: Config) -> None:
+    """Install capture for a program that need not know of it; hooks follow separately."""
+    handle = install(config, hooks=False)
+    if handle.runtime is not None:
+        handle.runtime.shared = handle
 
 
 def _patched_by_gevent() -> bool:

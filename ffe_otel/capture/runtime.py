@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 
@@ -40,6 +40,7 @@ class Runtime:
 
     ``clock`` returns wall-clock nanoseconds; durations are measured with ``monotonic``,
     also in nanoseconds. ``at_work`` is called when a cycle begins.
+    ``shared`` is the handle of a capture that came with the start of the program.
     """
 
     tracer: Tracer
@@ -52,6 +53,7 @@ class Runtime:
     clock: Callable[[], int] = time.time_ns
     monotonic: Callable[[], int] = time.perf_counter_ns
     at_work: Callable[[], None] = lambda: None
+    shared: Any = None
     agent_states: dict[str, str] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     _open: dict[int, Abortable] = field(default_factory=dict)

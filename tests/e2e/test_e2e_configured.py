@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from otlp_sink import Sink
 
@@ -28,11 +29,13 @@ handle.uninstall()
 """
 
 
-def run(program: str, tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    program: str, tmp_path: Path, *, starter: Sequence[str] = (), **env: str
+) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(program))
     done = subprocess.run(
-        [sys.executable, str(script)],
+        [*starter, sys.executable, str(script)],
         env=os.environ | {"FFE_OTEL__METRICS__PROMETHEUS__PORT": "0"} | env,
         cwd=tmp_path,
         capture_output=True,
@@ -56,6 +59,32 @@ def test_the_console_exporters_are_behind_redaction(tmp_path: Path) -> None:
     assert "ffe.ooda.cycle.duration" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     assert "[redacted:" in done.stdout
+
+
+def test_a_program_that_installs_may_be_started_with_capture(sink: Sink, tmp_path: Path) -> None:
+    done = run(
+        CYCLE
+        + """
+with ffe_otel.cycle(["ETHUSD"]):
+    pass
+second = ffe_otel.install()
+second.uninstall()
+try:
+    ffe_otel.install(clock=lambda: 1)
+except RuntimeError as error:
+    print(error)
+""",
+        tmp_path,
+        starter=[str(Path(sys.executable).parent / "opentelemetry-instrument")],
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+    )
+    assert "installed already" in done.stdout
+    assert sorted(s.name for s in sink.spans()) == [
+        "ffe.cycle",
+        "ffe.cycle",
+        "ffe.phase.perception",
+    ]
+    assert all(SECRET.encode() not in body for _, body in sink.bodies)
 
 
 def test_none_sends_nothing(sink: Sink, tmp_path: Path) -> None:

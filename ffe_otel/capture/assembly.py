@@ -26,6 +26,7 @@ from ffe_otel.capture.api import log_context
 from ffe_otel.capture.children import Children
 from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
+from ffe_otel.capture.libraries import Libraries, set_defaults
 from ffe_otel.capture.logs import install_log_capture
 from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
@@ -267,20 +268,12 @@ class Assembly:
         self._stack.callback(capture)
 
     def _hooks(self) -> None:
-        from opentelemetry.instrumentation.requests import RequestsInstrumentor
-        from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-
         from ffe_otel.capture.hooking import HookSet
         from ffe_otel.capture.hooks import all_hooks
 
-        for instrumentor in (RequestsInstrumentor(), ThreadingInstrumentor()):
-            if not instrumentor.is_instrumented_by_opentelemetry:
-                instrumentor.instrument(
-                    tracer_provider=self._handle.tracer_provider,
-                    meter_provider=self._handle.meter_provider,
-                    skip_dep_check=True,
-                )
-                self._stack.callback(instrumentor.uninstrument)
+        set_defaults(self._stack)
+        libraries = Libraries(self._handle.tracer_provider, self._handle.meter_provider)
+        self._stack.callback(libraries.install())
         hooks = HookSet()
         hooks.install(all_hooks())
         self._handle.hooks = hooks

@@ -33,7 +33,7 @@ from ffe_otel.capture.prices import PriceTable
 from ffe_otel.capture.process_metrics import observe, observe_process
 from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
-from ffe_otel.export import otlp, prometheus, seams
+from ffe_otel.export import existing, otlp, prometheus, seams
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import Redactor, harvest_literals, load_catalogue
 
@@ -148,12 +148,14 @@ class Assembly:
         if self._set_global:
             self._join_traces(provider, processors, current)
 
-    @staticmethod
-    def _join_traces(provider: FfeTracerProvider, processors: list[Any], current: object) -> None:
+    def _join_traces(
+        self, provider: FfeTracerProvider, processors: list[Any], current: object
+    ) -> None:
         if isinstance(current, sdk_trace.TracerProvider) and current is not provider:
             # The engine set a provider first; its spans come along through our processors.
             for processor in processors:
                 current.add_span_processor(processor)
+            self._stack.callback(existing.remove_span_processors, current, processors)
         elif current is not provider:
             trace.set_tracer_provider(provider)
 

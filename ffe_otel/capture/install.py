@@ -92,7 +92,12 @@ class Handle:
         return flushed
 
     def uninstall(self) -> None:
-        """Flush within the configured deadline and give back every patched object."""
+        """Flush within the configured deadline and give back every patched object.
+
+        OpenTelemetry's global meter and logger provider can be set once in a process. Where
+        they were ours, metrics and log records that the engine makes through the OpenTelemetry
+        API stay off afterwards, also after another ``install``; its spans do not.
+        """
         self._stack.close()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _BATCH: Final = (BatchSpanProcessor, BatchLogRecordProcessor)
 # Where multi processors keep their parts, as tuples.
@@ -65,6 +65,18 @@ def exporter_of(processor: Any) -> Any:
         return getattr(*exporter_holder(processor))
     except AttributeError:
         return None
+
+
+def remove_span_processors(provider: Any, added: Sequence[Any]) -> None:
+    """Take processors out of a provider again, which has no method for it.
+
+    A provider that keeps them elsewhere is left as it is; shut down, they do nothing.
+    """
+    multi = getattr(provider, "_active_span_processor", None)
+    parts = getattr(multi, SPAN_PARTS, None)
+    if isinstance(parts, tuple):
+        kept = tuple(p for p in parts if getattr(p, "__wrapped__", p) not in added)
+        setattr(multi, SPAN_PARTS, kept)
 
 
 def queue_length(processor: Any) -> int:

@@ -139,8 +139,12 @@ def test_an_earlier_provider_of_the_engine_comes_along(sink: Sink, tmp_path: Pat
         f"""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
-        trace.set_tracer_provider(TracerProvider())
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
         import ffe_otel
+        first = ffe_otel.install()
+        first.uninstall()
+        assert provider._active_span_processor._span_processors == ()
         handle = ffe_otel.install()
         with ffe_otel.cycle():
             with trace.get_tracer("engine").start_as_current_span("engine.work") as span:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Small helpers around lit-html and the document. */
 
-import { html, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
+import { html, noChange, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
 import { directive, Directive } from "../vendor/lit-html/directive.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 
@@ -46,6 +46,35 @@ export const ref = directive(class extends Directive {
     return nothing;
   }
 });
+
+/**
+ * `${memo([a, b], () => html`…`)}`: the template is built again only when one of the values
+ * is another one. What is not built is not compared either, so a long list costs little.
+ */
+export const memo = directive(class extends Directive {
+  #before = null;
+
+  render(values, template) {
+    return template();
+  }
+
+  update(part, [values, template]) {
+    const same = this.#before?.length === values.length && values.every((value, i) => Object.is(value, this.#before[i]));
+    if (same) return noChange;
+    this.#before = values;
+    return template();
+  }
+});
+
+/** What `template()` builds, or `fallback(error)`: one bad record must not take the others with it. */
+export function safely(template, fallback) {
+  try {
+    return template();
+  } catch (error) {
+    console.debug(error);
+    return fallback(error);
+  }
+}
 
 /** Coalesces calls into one run before the next paint. */
 export function frame(work) {

@@ -5,6 +5,12 @@ export const DASH = "–";
 const MINUS = "\u2212";
 const pad = (n, width = 2) => String(n).padStart(width, "0");
 
+/** A finite number, also out of text; null for anything else an attribute may hold. */
+export function numeric(value) {
+  if (typeof value !== "number" && (typeof value !== "string" || !value.trim())) return null;
+  return Number.isFinite(Number(value)) ? Number(value) : null;
+}
+
 function significant(value) {
   return value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
 }
@@ -74,7 +80,8 @@ export function age(seconds) {
 
 /** Signed dollars of a profit or loss. */
 export function pnl(value) {
-  if (value === null || value === undefined) return DASH;
+  value = numeric(value);
+  if (value === null) return DASH;
   const size = Math.abs(value).toLocaleString("en-US", {
     minimumFractionDigits: 2, maximumFractionDigits: 2,
   });
@@ -84,7 +91,8 @@ export function pnl(value) {
 
 /** Dollars of a cost or balance; small ones keep four digits. */
 export function usd(value) {
-  if (value === null || value === undefined) return DASH;
+  value = numeric(value);
+  if (value === null) return DASH;
   if (value === 0) return "$0";
   const small = Math.abs(value) < 1;
   return (value < 0 ? MINUS : "") + "$" + Math.abs(value).toLocaleString("en-US", {
@@ -94,7 +102,8 @@ export function usd(value) {
 
 /** Counts: 812, 3.4k, 1.2M. */
 export function count(value) {
-  if (value === null || value === undefined) return DASH;
+  value = numeric(value);
+  if (value === null) return DASH;
   const size = Math.abs(value);
   if (size < 1000) return String(Math.round(value * 100) / 100);
   if (size < 999.5e3) return `${significant(value / 1e3)}k`;
@@ -117,7 +126,8 @@ export function bytes(value) {
 
 /** Confidence 0 to 100 as a percentage. */
 export function percent(value) {
-  return value === null || value === undefined ? DASH : `${Math.round(value)}%`;
+  const number = numeric(value);
+  return number === null ? DASH : `${Math.round(number)}%`;
 }
 
 /** Anything an attribute may hold, as text. */

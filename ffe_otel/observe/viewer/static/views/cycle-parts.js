@@ -5,30 +5,50 @@ import { css, html, nothing } from "../core/dom.js";
 import { DASH, duration, percent } from "../core/format.js";
 import { words } from "../core/names.js";
 
-const ARROWS = { buy: "▲", long: "▲", sell: "▼", short: "▼" };
+const ARROWS = { buy: "▲", sell: "▼", none: "■" };
+const SIZES = /\b(small|medium|large)\b/i;
 
-/** Action with its direction, and the confidence behind it. */
+/** Action with its direction, how large, the confidence behind it, and how many more there were. */
 export function actionTemplate(cycle) {
   if (!cycle.action) return html`<span class="soft">${DASH}</span>`;
-  const side = Object.keys(ARROWS).find((word) => cycle.action.toLowerCase().includes(word));
-  return html`<span class="action ${side ? `side-${side}` : "side-none"}" data-tip=${words(cycle.action)}>
-    <i aria-hidden="true">${ARROWS[side] ?? "■"}</i><b>${words(cycle.action)}</b>
-    ${cycle.confidence === null || cycle.confidence === undefined ? nothing
-      : html`<span class="confidence" data-tip="Confidence">${percent(cycle.confidence)}</span>`}</span>`;
+  const said = words(cycle.action);
+  const side = sideOf(said);
+  const size = SIZES.exec(said)?.[0].toLowerCase();
+  const more = cycle.decision_ids.length - 1;
+  return html`<span class="action side-${side}" data-tip=${said}>
+    <i aria-hidden="true">${ARROWS[side]}</i><b>${said.replace(SIZES, "").replace(/\s+/g, " ").trim()}</b>
+    ${size ? html`<span class="size">${size}</span>` : nothing}
+    ${cycle.confidence === null ? nothing
+      : html`<span class="confidence" data-tip="Confidence">${percent(cycle.confidence)}</span>`}
+    ${more > 0 ? html`<span class="more-decisions" data-tip=${`${more} more decision${more > 1 ? "s" : ""} in this cycle`}
+      >+${more}</span>` : nothing}</span>`;
+}
+
+/** Which way an order goes: closing or reducing a long position sells. */
+function sideOf(action) {
+  const closes = /\b(close|reduce|exit)\b/i.test(action);
+  if (/\bbuy\b/i.test(action)) return "buy";
+  if (/\bsell\b/i.test(action)) return "sell";
+  if (/\blong\b/i.test(action)) return closes ? "sell" : "buy";
+  if (/\bshort\b/i.test(action)) return closes ? "buy" : "sell";
+  return "none";
 }
 
 export function outcomeTemplate(cycle) {
   const running = cycle.state === "running";
   const name = running ? "running" : cycle.outcome ?? "ended";
-  return html`<span class="outcome outcome-${name}"><i></i>${words(name)}</span>
-    ${says(cycle) ? html`<span class="reason" data-tip=${reasonTip(cycle)}>${cycle.reason}</span>` : nothing}`;
+  const why = reasonOf(cycle);
+  return html`<span class="outcome outcome-${name.replace(/\s+/g, "_")}"><i></i>${words(name)}</span>
+    ${why ? html`<span class="reason ${cycle.message ? "told" : ""}" data-tip=${reasonTip(cycle)}>${why}</span>` : nothing}`;
 }
 
-/** Whether the reason adds anything to the outcome. */
-const says = ({ reason, outcome }) => reason && reason.toLowerCase() !== outcome;
+/** What adds to the outcome: what went wrong in words, else the reason's code. */
+function reasonOf({ message, reason, outcome }) {
+  return message ?? (reason && reason.toLowerCase() !== outcome ? reason : null);
+}
 
-function reasonTip(cycle) {
-  return cycle.verdict ? `${cycle.reason}\nrisk: ${cycle.verdict}` : cycle.reason;
+function reasonTip({ message, reason, verdict }) {
+  return [message, reason, verdict && `risk: ${verdict}`].filter(Boolean).join("\n");
 }
 
 export function pnlClass(value) {
@@ -38,7 +58,7 @@ export function pnlClass(value) {
 
 /** Nanoseconds a cycle has lasted; a running one counts up to now. */
 export function lasted(cycle) {
-  if (cycle.duration_ns !== null && cycle.duration_ns !== undefined) return Number(cycle.duration_ns);
+  if (cycle.duration_ns !== null) return Math.max(0, cycle.duration_ns);
   return Math.max(0, Number(BigInt(Date.now()) * 1000000n - BigInt(cycle.start_unix_nano)));
 }
 
@@ -48,11 +68,8 @@ export function lasted(cycle) {
  */
 export function phaseBar(cycle, longest, current = null) {
   const total = lasted(cycle);
-  const share = (ns) => `${Math.min((ns / longest) * 100, 100)}%`;
-  const phases = cycle.phases.map((phase) => ({
-    ...phase, offset: Number(phase.offset_ns),
-    length: phase.duration_ns === null ? Math.max(total - Number(phase.offset_ns), 0) : Number(phase.duration_ns),
-  }));
+  const share = (ns) => `${Math.min(Math.max(ns / longest, 0) * 100, 100)}%`;
+  const phases = cycle.phases.map((phase) => ({ ...phase, length: phase.length ?? Math.max(total - phase.offset, 0) }));
   if (current) phases.push(openPhase(phases, current, total));
   return html`<div class="phases ${cycle.state === "running" ? "running" : ""}" data-tip=${tip(phases, total)}
       role="img" aria-label=${tip(phases, total).replaceAll("\n", ", ")}>

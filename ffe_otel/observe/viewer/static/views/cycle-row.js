@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One line of the list of cycles. */
 
-import { html, nothing } from "../core/dom.js";
+import { html, nothing, safely } from "../core/dom.js";
 import { clock, count, duration, pnl, usd, utc } from "../core/format.js";
 import { go, href } from "../core/router.js";
 import { actionTemplate, lasted, outcomeTemplate, phaseBar, pnlClass } from "./cycle-parts.js";
 
 /** `longest` is the duration in ns that fills the bar's column; `current` the phase it is in. */
 export function cycleRow(cycle, longest, chosen, current) {
+  return safely(() => rowTemplate(cycle, longest, chosen, current), () => brokenTemplate(cycle));
+}
+
+function rowTemplate(cycle, longest, chosen, current) {
   const start = clock(cycle.start_unix_nano, 3);
   const running = cycle.state === "running";
   return html`<div class="cycle ${running ? "running" : ""} ${chosen ? "chosen" : ""}" role="row" data-trace=${cycle.trace_id}
@@ -25,6 +29,13 @@ export function cycleRow(cycle, longest, chosen, current) {
     <span role="cell" class="tokens">${count(cycle.tokens)}</span>
     <span role="cell" class="errors">${cycle.errors ? errorBadge(cycle.errors) : nothing}</span>
   </div>`;
+}
+
+/** Of a row that cannot be drawn there is still its trace. */
+function brokenTemplate({ trace_id: id }) {
+  return html`<div class="cycle broken" role="row" data-trace=${id} @click=${(event) => openTrace(event, { trace_id: id })}>
+    <span role="cell" class="time"><a href=${href("trace", id)}>unreadable</a></span>
+    <span role="cell" class="soft whole-row">This cycle cannot be shown in the list. <code>${id}</code></span></div>`;
 }
 
 function errorBadge(errors) {

@@ -9,8 +9,9 @@ import { listHref } from "../core/router.js";
 import { actionTemplate, outcomeTemplate, pnlClass } from "./cycle-parts.js";
 
 export function headerTemplate(trace) {
-  const { cycle } = trace;
   const root = trace.roots[0];
+  // The root is here: what it says of its end is more than its row may hold.
+  const cycle = trace.cycle && { ...trace.cycle, message: trace.cycle.message ?? ((root?.error && root.raw.status_message) || null) };
   return html`<header class="trace-head">
     <div class="trace-title">
       <a class="icon-button" href=${listHref()} aria-label="All cycles" data-tip="All cycles  Esc">${icon("back")}</a>
@@ -24,13 +25,13 @@ export function headerTemplate(trace) {
     <dl class="trace-facts">
       ${fact("Started", html`<span data-tip=${utc(trace.start)}>${day(trace.start)} ${clock(trace.start, 3)}</span>`)}
       ${fact("Duration", trace.running ? html`${duration(trace.total)} <span class="soft">running</span>` : duration(trace.total))}
-      ${cycle ? cycleFacts(trace) : nothing}
+      ${cycle ? cycleFacts(cycle, trace.spans) : nothing}
       ${fact("Spans", count(trace.spans.length))}
     </dl>
   </header>`;
 }
 
-function cycleFacts({ cycle, spans }) {
+function cycleFacts(cycle, spans) {
   const order = find(spans, SPAN.trade);
   const risk = find(spans, SPAN.risk);
   return html`
@@ -40,7 +41,8 @@ function cycleFacts({ cycle, spans }) {
     ${order?.[A.fillPrice] === undefined ? nothing : fact("Fee", fees(order))}
     ${fact("P&L", html`<span class=${pnlClass(cycle.pnl_dollars)}>${pnl(cycle.pnl_dollars)}</span>`)}
     ${cycle.tokens || cycle.cost_usd ? fact("LLM", llm(cycle)) : nothing}
-    ${fact("Errors", cycle.errors ? html`<span class="bad-text">${cycle.errors}</span>` : "0")}`;
+    ${fact("Errors", html`<span class=${cycle.errors ? "bad-text" : ""}
+      data-tip="Failures in the cycle, also those the engine went on after">${cycle.errors}</span>`)}`;
 }
 
 function llm(cycle) {

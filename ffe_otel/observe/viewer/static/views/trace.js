@@ -2,6 +2,7 @@
 /** One trace: head, waterfall, side panel, kept current while the trace is running. */
 
 import { get } from "../core/api.js";
+import { readCycle } from "../core/cycle.js";
 import { download, frame, html, nothing, ref, render } from "../core/dom.js";
 import { live, throttle } from "../core/live.js";
 import { listHref, patch } from "../core/router.js";
@@ -71,7 +72,7 @@ export class TraceView {
     const began = performance.now();
     try {
       const answer = await get(`traces/${encodeURIComponent(this.id)}`, {}, this.#abort.signal);
-      this.trace = readTrace(answer);
+      this.trace = readTrace({ ...answer, cycle: answer.cycle ? readCycle(answer.cycle) : null });
       if (this.trace.running) extend(this.trace, this.#now());
       this.problem = null;
     } catch (error) {
@@ -84,7 +85,7 @@ export class TraceView {
 
   #show() {
     if (!this.trace) return this.draw();
-    document.title = `${this.trace.cycle ? `Cycle ${this.trace.cycle.number}` : this.trace.id.slice(0, 8)} · ffe_otel`;
+    document.title = `${this.trace.cycle ? `Cycle ${this.trace.cycle.number ?? ""}` : this.trace.id.slice(0, 8)} · ffe_otel`;
     this.#render();
     const first = !this.waterfall;
     this.waterfall ??= this.#create();

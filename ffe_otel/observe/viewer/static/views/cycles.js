@@ -3,14 +3,14 @@
 
 import { get } from "../core/api.js";
 import { group, tool } from "../core/controls.js";
-import { debounce, frame, html, preferences, render, repeat } from "../core/dom.js";
-import { day } from "../core/format.js";
+import { readCycle } from "../core/cycle.js";
+import { css, debounce, frame, html, preferences, render } from "../core/dom.js";
 import { icon } from "../core/icons.js";
 import { live, throttle } from "../core/live.js";
 import { OUTCOMES, PHASES, words } from "../core/names.js";
 import { go, patch } from "../core/router.js";
 import { lasted } from "./cycle-parts.js";
-import { cycleRow } from "./cycle-row.js";
+import { chunksTemplate } from "./cycle-chunks.js";
 import { emptyTemplate } from "./empty.js";
 import { problemTemplate } from "./problem.js";
 import { StatusStrip } from "./status.js";
@@ -103,8 +103,8 @@ export class CyclesView {
   async #load(before = null) {
     const { signal } = this.#abort;
     try {
-      const answer = await get("cycles", { limit: PAGE, before, ...this.filter }, signal);
-      this.#merge(answer, before);
+      const { cycles, next } = await get("cycles", { limit: PAGE, before, ...this.filter }, signal);
+      this.#merge({ cycles: cycles.map(readCycle), next }, before);
       this.problem = null;
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -180,14 +180,13 @@ export class CyclesView {
 
   #table() {
     if (!this.rows.length && !this.loading) return emptyTemplate(Object.values(this.filter).some(Boolean), () => this.#clear());
-    const slowest = this.rows.reduce((most, row) => Math.max(most, lasted(row)), 1);
     return html`<div class="cycle-table" role="table" aria-label="Cycles" aria-busy=${this.loading} tabindex="-1"
-        @scroll=${(event) => this.#scrolled(event)}>
+        ${css({ "--digits": String(this.rows.reduce((most, { number }) => Math.max(most, number?.length ?? 0), 3)) })} @scroll=${(event) => this.#scrolled(event)}>
       <div class="cycle-head" role="row">${COLUMNS.map(([name, title]) => html`
         <span role="columnheader" class=${name}>${title}</span>`)}</div>
-      ${repeat(withDays(this.rows), (item) => item.key, (item) => (item.heading
-        ? html`<div class="day" role="row"><span role="cell">${item.heading}</span></div>`
-        : cycleRow(item.row, this.full ? lasted(item.row) : slowest, item.key === this.chosen, this.#phase(item.row))))}
+      ${chunksTemplate(this.rows, PAGE, {
+        chosen: this.chosen, longest: this.full ? null : slowestOf(this.rows), phase: (row) => this.#phase(row),
+      })}
       <div class="more">${this.#end()}</div>
     </div>`;
   }
@@ -201,7 +200,7 @@ export class CyclesView {
   #phase(row) {
     if (row.state !== "running") return null;
     const agent = this.status.status?.agent;
-    const name = agent?.id === row.agent_id ? agent.state?.toLowerCase() : null;
+    const name = agent?.id === row.agent_id ? String(agent.state ?? "").toLowerCase() : null;
     return PHASES.includes(name) ? name : null;
   }
 
@@ -214,16 +213,14 @@ function readFilter({ q = "", asset = "", outcome = "", errors = "" }) {
   return { q, asset, outcome, errors: Boolean(errors) };
 }
 
-/** Rows with a heading before the first one of each day but today's. */
-function withDays(rows) {
-  const items = [];
-  let before = "Today";
-  for (const row of rows) {
-    const heading = day(row.start_unix_nano);
-    if (heading !== before) items.push({ key: `day ${heading}`, heading });
-    before = heading;
-    items.push({ key: row.trace_id, row });
-  }
-  return items;
+/**
+ * What fills the bars' column, ns. A running cycle that is the slowest would stretch every
+ * other bar four times a second; it grows into the next round length instead.
+ */
+function slowestOf(rows) {
+  const ended = rows.reduce((most, row) => (row.state === "running" ? most : Math.max(most, lasted(row))), 1);
+  const running = rows.reduce((most, row) => (row.state === "running" ? Math.max(most, lasted(row)) : most), 0);
+  if (running <= ended) return ended;
+  const power = 10 ** Math.floor(Math.log10(running));
+  return [1, 2, 5, 10].find((step) => step * power >= running) * power;
 }
-

@@ -10,17 +10,36 @@ export function installTooltip() {
   box.hidden = true;
   document.body.append(box);
   let timer = 0;
+  let shown = null;
 
   const hide = () => {
     clearTimeout(timer);
+    shown = null;
+    changes.disconnect();
     box.hidden = true;
+  };
+  const write = (target, anchor) => {
+    box.textContent = target.dataset.tip;
+    place(box, anchor);
   };
   const show = (target) => {
     if (!target.isConnected || !target.dataset.tip) return;
-    box.textContent = target.dataset.tip;
     box.hidden = false;
-    place(box, target.getBoundingClientRect());
+    shown = { target, anchor: target.getBoundingClientRect(), row: target.closest("[data-trace]")?.dataset.trace };
+    write(target, shown.anchor);
+    changes.observe(document.getElementById("app"), {
+      subtree: true, childList: true, attributes: true, attributeFilter: ["data-tip", "class", "style"],
+    });
   };
+  // The page is live: what was pointed at may move away under the pointer, or become
+  // something else. A value that only grows, as a running cycle's, keeps its tooltip.
+  const changes = new MutationObserver(() => {
+    const { target, anchor, row } = shown;
+    const { left, top } = target.getBoundingClientRect();
+    const same = target.isConnected && target.dataset.tip && row === target.closest("[data-trace]")?.dataset.trace;
+    if (!same || Math.abs(top - anchor.top) > 1 || Math.abs(left - anchor.left) > 1) hide();
+    else if (box.textContent !== target.dataset.tip) row ? write(target, anchor) : hide();
+  });
   const arm = (event) => {
     const target = event.target.closest?.("[data-tip]");
     hide();

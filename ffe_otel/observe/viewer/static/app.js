@@ -34,7 +34,7 @@ function frameTemplate() {
       <span class="spring"></span>
       <button class="live-button ${live.paused ? "paused" : live.state}" aria-pressed=${live.paused}
         data-tip=${live.paused ? "Resume live updates  p" : "Pause live updates  p"} @click=${() => live.pause()}>
-        <i></i>${live.paused ? "Paused" : STATES[live.state]}${icon(live.paused ? "play" : "pause")}</button>
+        <i></i><span>${live.paused ? "Paused" : STATES[live.state]}</span>${icon(live.paused ? "play" : "pause")}</button>
       <button class="icon-button" aria-label="Keys" data-tip="Keys  ?" @click=${toggleHelp}>${icon("keys")}</button>
     </header>
     ${bannerTemplate()}
@@ -46,7 +46,7 @@ function bannerTemplate() {
   const lost = connection.state === "lost" || live.state === "lost";
   if (!lost || connection.state === "unauthorised") return nothing;
   return html`<div class="banner" role="alert">Lost the connection to <code>ffe-otel serve</code>; trying again by itself.
-    What is shown may be out of date. <button class="link" @click=${() => live.connect()}>Try now</button></div>`;
+    What is shown may be out of date. <button class="link" @click=${() => live.retry()}>Try now</button></div>`;
 }
 
 function brand() {
@@ -96,4 +96,4 @@ live.on("state", draw);
 addEventListener("hashchange", show);
 addEventListener("keydown", onKey);
 show();
-live.connect();
+live.start();

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Server-sent events with pause and a reconnect of our own.
- *
- * EventSource gives up for good on an HTTP error; a server that restarts answers with one
- * for a moment, so every failure closes the source and tries again with growing delays.
- */
+/** What the server announces, with pause; a tab out of sight catches up when it is seen again. */
 
-import { setConnection, url } from "./api.js";
-
-const FIRST_DELAY = 1000;
-const LAST_DELAY = 10000;
+import { setConnection } from "./api.js";
+import { Stream } from "./stream.js";
 
 class Live {
-  state = "connecting";
   paused = false;
-  retryAt = 0;
   #handlers = new Map();
-  #source = null;
-  #timer = 0;
-  #delay = FIRST_DELAY;
   #missed = false;
+  #stream = new Stream({
+    event: (name, data) => this.#deliver(name, data),
+    state: (state) => {
+      if (state === "live") setConnection("ok");
+      this.#emit("state", state);
+    },
+  });
+
+  get state() {
+    return this.#stream.state;
+  }
 
   /** Calls `handler(data)` for each event of that name: cycles, metrics, resync, state. */
   on(name, handler) {
@@ -28,59 +27,39 @@ class Live {
     return () => this.#handlers.get(name).delete(handler);
   }
 
-  connect() {
-    clearTimeout(this.#timer);
-    this.#source?.close();
-    const source = new EventSource(url("live"));
-    this.#source = source;
-    source.onopen = () => {
-      const again = this.state === "lost";
-      this.#delay = FIRST_DELAY;
-      setConnection("ok");
-      this.#become("live");
-      if (again) this.#deliver("resync", {});
-    };
-    source.onerror = () => this.#retry();
-    for (const name of ["cycles", "metrics"]) {
-      source.addEventListener(name, (event) => this.#deliver(name, parse(event.data)));
-    }
+  start() {
+    this.#stream.start();
+    document.addEventListener("visibilitychange", () => this.#catchUp());
+  }
+
+  retry() {
+    this.#stream.retry();
   }
 
   pause(paused = !this.paused) {
     this.paused = paused;
     this.#emit("state", this.state);
-    if (!paused && this.#missed) this.#deliver("resync", {});
+    this.#catchUp();
+  }
+
+  /** Paused, or nobody looks: nothing is asked for meanwhile. */
+  get holds() {
+    return this.paused || document.hidden;
+  }
+
+  #catchUp() {
+    if (this.holds || !this.#missed) return;
     this.#missed = false;
-  }
-
-  #retry() {
-    this.#source.close();
-    this.retryAt = Date.now() + this.#delay;
-    this.#timer = setTimeout(() => this.connect(), this.#delay);
-    this.#delay = Math.min(this.#delay * 2, LAST_DELAY);
-    this.#become("lost");
-  }
-
-  #become(state) {
-    this.state = state;
-    this.#emit("state", state);
+    this.#emit("resync", {});
   }
 
   #deliver(name, data) {
-    if (this.paused) this.#missed = true;
+    if (this.holds) this.#missed = true;
     else this.#emit(name, data);
   }
 
   #emit(name, data) {
     for (const handler of [...(this.#handlers.get(name) ?? [])]) handler(data);
-  }
-}
-
-function parse(data) {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return {};
   }
 }
 

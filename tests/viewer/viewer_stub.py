@@ -60,6 +60,10 @@ class Stub:
         self.extra_logs: list[Json] = []
         self.missing_metrics: set[str] = set()
         self.with_totals = True
+        self.data_since = 0.0
+        self.rejected = 0
+        self.agent_state = "IDLE"
+        self.backends: Json = {"store": {"ok": True, "detail": ""}}
         self.unauthorised = False
         self.gone = False
         self.streams: list[Queue[str | None]] = []
@@ -120,11 +124,12 @@ class Stub:
             "cycles_today": len(self.rows),
         }
         return {
-            "agent": {"id": "agent-1", "state": "IDLE" if last else None},
+            "agent": {"id": "agent-1", "state": self.agent_state if last else None},
             "last_cycle": last,
             "last_cycle_age_seconds": age,
-            "backends": {"store": {"ok": True, "detail": ""}},
+            "backends": self.backends,
             "store": {"bytes": 48_381_952, "spans": 25_310, "logs": 14_120},
+            "ingest": {"spans": 25_310, "logs": 14_120, "rejected": self.rejected},
             "version": "0.1.0",
             **({"totals": totals} if self.with_totals else {}),
         }
@@ -147,7 +152,7 @@ class Stub:
 
     def _series(self, q: dict[str, str]) -> Json:
         seconds, step, now = int(q["range"]), int(q["step"]), int(time.time())
-        times = range(now - seconds, now, step)
+        times = [t for t in range(now - seconds, now, step) if t >= self.data_since]
         by, lines = q.get("by"), []
         for i, label in enumerate(LABELS.get(by or "", ["all"])):
             points = [[at * 1000, _value(q, i, (at - now + seconds) / seconds)] for at in times]
@@ -169,7 +174,7 @@ def _passes(row: Json, q: dict[str, str]) -> bool:
         (not q.get("asset") or q["asset"] in row["asset_pairs"])
         and (not q.get("outcome") or row["outcome"] == q["outcome"])
         and (not q.get("errors") or row["errors"] > 0)
-        and q.get("q", "").lower() in json.dumps(row).lower()
+        and (not q.get("q") or q["q"].lower() in json.dumps(row).lower())
     )
 
 

@@ -2,12 +2,14 @@
 /** The strip above the cycles: is the agent alive, what did it do, what did it cost. */
 
 import { get } from "../core/api.js";
+import { readCycle } from "../core/cycle.js";
 import { html, nothing } from "../core/dom.js";
-import { age, bytes, count, DASH, pnl, usd, utc } from "../core/format.js";
+import { age, bytes, count, DASH, numeric, pnl, text, usd, utc } from "../core/format.js";
 import { live, throttle } from "../core/live.js";
-import { sentence } from "../core/names.js";
+import { sentence, words } from "../core/names.js";
 import { href } from "../core/router.js";
 import { actionTemplate, pnlClass } from "./cycle-parts.js";
+import { losses, showHealth } from "./health.js";
 
 const EVERY = 5000;
 const STALE_CYCLES = 5;
@@ -23,7 +25,7 @@ export class StatusStrip {
     const load = throttle(() => this.#load(), 2000);
     this.forget = [live.on("cycles", load), live.on("resync", load)];
     this.stop = load.cancel;
-    this.timer = setInterval(() => (live.paused ? undefined : load()), EVERY);
+    this.timer = setInterval(() => (live.holds ? undefined : load()), EVERY);
     this.clock = setInterval(changed, 1000);
     this.#load();
   }
@@ -39,7 +41,8 @@ export class StatusStrip {
   async #load() {
     const midnight = new Date().setHours(0, 0, 0, 0);
     try {
-      this.status = await get("status", { since: `${midnight}000000` }, this.#abort.signal);
+      const answer = await get("status", { since: `${midnight}000000` }, this.#abort.signal);
+      this.status = { ...answer, last_cycle: answer.last_cycle ? readCycle(answer.last_cycle) : null };
       this.received = Date.now();
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -64,15 +67,15 @@ export class StatusStrip {
       ${cell(totals.partial ? "Errors in view" : "Errors today", totals.errors_today
         ? html`<a class="bad-text" href=${href("cycles", null, { errors: true })}>${count(totals.errors_today)}</a>` : "0",
         totals.cycles_today === undefined ? "" : `in ${count(totals.cycles_today)} cycles`)}
-      ${cell("Store", bytes(status?.store?.bytes), status ? `${count(status.store.spans)} spans, ${count(status.store.logs)} logs` : "")}
-      ${this.#backends()}
+      ${this.#health()}
     </section>`;
   }
 
   #lastCycle(rows, last) {
-    const seconds = this.status?.last_cycle_age_seconds ?? null;
-    if (rows.some((row) => row.state === "running")) {
-      return cell("Last cycle", html`<span class="running-text">running</span>`, last ? `#${last.number ?? ""}` : "");
+    const seconds = numeric(this.status?.last_cycle_age_seconds);
+    const running = rows.find((row) => row.state === "running");
+    if (running) {
+      return cell("Last cycle", html`<span class="running-text">running</span>`, running.number ? `#${running.number}` : "");
     }
     const now = seconds === null ? null : seconds + (Date.now() - this.received) / 1000;
     const stale = now !== null && now > staleAfter(rows);
@@ -81,18 +84,25 @@ export class StatusStrip {
     return cell("Last cycle", value, stale ? "later than usual" : last ? `#${last.number ?? ""}` : "", stale ? "warn" : "");
   }
 
-  #backends() {
-    const backends = Object.entries(this.status?.backends ?? {});
-    const bad = backends.filter(([, backend]) => backend && !backend.ok);
-    if (!bad.length) return nothing;
-    return cell("Backends", html`<span class="warn-text">${bad.map(([name]) => name).join(", ")}</span>`,
-      bad[0][1].detail ?? "not reachable", "warn");
+  /** Opens what the server says of itself; whatever is wrong with it shows here already. */
+  #health() {
+    const { status } = this;
+    if (!status) return cell("Store", DASH);
+    const broken = Object.entries(status.backends ?? {}).filter(([, part]) => part && !part.ok);
+    const missing = losses(status.ingest);
+    const names = broken.map(([name]) => words(name)).join(", ");
+    const value = html`<button class="cell-button" data-tip="Health of ffe-otel serve" aria-label="Health"
+      @click=${() => showHealth(status)}>${names || bytes(status.store?.bytes)}</button>`;
+    if (names) return cell("Health", value, text(broken[0][1].detail) || "not reachable", "warn");
+    return cell("Store", value, missing || `${count(status.store?.spans)} spans, ${count(status.store?.logs)} logs`,
+      missing ? "noted" : "");
   }
 }
 
 function agentTemplate(agent) {
   if (!agent?.state) return DASH;
-  return html`<span class="agent-state state-${agent.state.toLowerCase()}"><i></i>${sentence(agent.state)}</span>`;
+  const state = text(agent.state);
+  return html`<span class="agent-state state-${state.toLowerCase()}"><i></i>${sentence(state)}</span>`;
 }
 
 /** Seconds without a cycle that are unusual: a few of the latest intervals. */

@@ -3,7 +3,7 @@
 
 import { get } from "../core/api.js";
 import { group, tool } from "../core/controls.js";
-import { css, debounce, frame, html, nothing, ref, render } from "../core/dom.js";
+import { css, debounce, frame, html, nothing, ref, render, safely } from "../core/dom.js";
 import { age, clock, text, utc } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { live, throttle } from "../core/live.js";
@@ -35,7 +35,7 @@ export class LogsView {
     this.typed = debounce((q) => this.#setFilter({ q }), 250);
     this.forget = [live.on("cycles", () => this.refresh()), live.on("resync", () => this.refresh())];
     // Lines outside any trace change no trace, so nothing announces them.
-    this.timer = setInterval(() => (live.paused ? undefined : this.refresh()), 3000);
+    this.timer = setInterval(() => (live.holds ? undefined : this.refresh()), 3000);
     this.resizes = new ResizeObserver(() => this.draw());
     this.resizes.observe(host);
     document.title = "Logs · ffe_otel";
@@ -179,9 +179,15 @@ export class LogsView {
   }
 
   #line(log) {
+    return safely(() => this.#lineTemplate(log), () => html`<div class="log-row level-error">
+      <span></span><span></span><span></span><span class="message">This line cannot be shown.</span></div>`);
+  }
+
+  #lineTemplate(log) {
+    const when = clock(log.unix_nano, 3);
     const name = level(log.severity_number, log.severity);
     return html`<div class="log-row level-${name} ${log === this.open ? "selected" : ""}" @click=${() => this.#show(log)}>
-      <span class="when" data-tip=${utc(log.unix_nano)}>${clock(log.unix_nano, 3)}</span>
+      <span class="when" data-tip=${utc(log.unix_nano)}>${when.slice(0, 8)}<span class="soft">${when.slice(8)}</span></span>
       <span class="severity">${log.severity}</span>
       <span class="logger" data-tip=${log.logger}>${String(log.logger ?? "").split(".").at(-1)}</span>
       <span class="message">${marked(lineOf(log), this.filter.q)}</span>

@@ -42,6 +42,18 @@ class _Node:
         record = self.span or self.log or {}
         return int(record.get("offset_ns") or 0)
 
+    @property
+    def id(self) -> str | None:
+        return (self.span or {}).get("span_id")
+
+    @property
+    def end(self) -> int:
+        return self.offset + int((self.span or {}).get("duration_ns") or 0)
+
+    @property
+    def is_phase(self) -> bool:
+        return str((self.span or {}).get("name")).startswith(semconv.SPAN_PHASE_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -115,11 +127,30 @@ def _tree(spans: Iterable[Mapping[str, Any]], logs: Iterable[Mapping[str, Any]])
         del path[int(span["depth"]) + 1 :]
         path[-1].children.append(node)
         path.append(node)
+    places = dict(by_id)
+    for parent in by_id.values():
+        places |= {child.id: parent for child in parent.children if _wraps(child, parent)}
     for log in logs:
-        by_id.get(log.get("span_id"), root).children.append(_Node(log=log))
+        places.get(log.get("span_id"), root).children.append(_Node(log=log))
     for node in (root, *by_id.values()):
         node.children.sort(key=lambda child: child.offset)
     return root
+
+
+def _wraps(node: _Node, parent: _Node) -> bool:
+    """Whether a span only lies around its siblings, as the engine's own span of a cycle does.
+
+    What was logged in it belongs between the siblings: under the span it would all stand
+    before the first of them, the last words of a cycle too.
+    """
+    span, above = node.span or {}, parent.span or {}
+    if node.children or span.get("kind") != "internal" or span.get("scope") == above.get("scope"):
+        return False
+    return any(
+        node.offset <= other.offset and other.end <= node.end
+        for other in parent.children
+        if other is not node and (other.children or other.is_phase)
+    )
 
 
 def _walk(root: _Node) -> Iterator[_Row]:

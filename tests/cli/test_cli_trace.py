@@ -71,6 +71,23 @@ def test_the_tree_with_its_logs_in_time_order():
     ]
 
 
+def test_what_a_span_around_its_siblings_logs_stands_between_them():
+    ours, engine = {"kind": "internal", "scope": "ours"}, {"kind": "internal", "scope": "engine"}
+    spans = [
+        span("1", 0, "ffe.cycle", 0, 3020, **ours),
+        span("2", 1, "agent.ooda.cycle", 0, 3020, **engine),
+        span("3", 1, "ffe.phase.perception", 1, 15, **ours),
+        span("4", 1, "ffe.phase.reasoning", 16, 3000, **ours),
+    ]
+    logs = [log("2", 3018, "ERROR", 17, "timed out"), log("3", 2, "INFO", 9, "fetching")]
+    trace = {**TRACE, "duration_ns": 3020 * MS, "spans": spans, "logs": logs}
+    shown = [click.unstyle(line) for line in waterfall(trace, 80)]
+
+    order = ("ffe.cycle", "agent.ooda", "perception", "fetching", "reasoning", "timed out")
+    assert len(shown) == len(order)
+    assert all(text in line for line, text in zip(shown, order, strict=True)), shown
+
+
 def test_bars_stand_where_their_spans_do():
     lines = [click.unstyle(line) for line in waterfall(TRACE, 80, logs=False)]
     room = 80 - lines[0].index("━")

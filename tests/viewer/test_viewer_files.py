@@ -86,6 +86,13 @@ def test_names_the_page_looks_for_are_the_names_on_the_wire() -> None:
     assert set(_block(text, "SPAN")) <= constants
     assert set(_block(text, "METRIC")) <= semconv.METRIC_NAMES
     assert tuple(_block(text, "PHASES")) == semconv.PHASES
+    assert f'STATE_EVENT = "{semconv.EVENT_AGENT_STATE}"' in text
+    states = dict(re.findall(r"(\d): \"(\w+)\"", text))
+    assert states == {
+        str(n): name.lower()
+        for name, n in semconv.AGENT_STATES.items()
+        if name.lower() in semconv.PHASES
+    }
 
 
 def test_every_module_is_preloaded() -> None:

@@ -70,7 +70,9 @@ class Teller:
         self.now += int(self.rng.uniform(low, high) * MS)
 
     @contextmanager
-    def span(self, name: str, attributes: Json | None = None, kind: int = 1) -> Iterator[Open]:
+    def span(
+        self, name: str, attributes: Json | None = None, kind: int = 1, scope: str = s.SCOPE
+    ) -> Iterator[Open]:
         """A span around the block; OTLP's span kinds: 1 internal, 3 client."""
         self.ids += 1
         told = Open((self.ids << 48) | int(self.trace_id[:12], 16), dict(attributes or {}))
@@ -80,7 +82,7 @@ class Teller:
         self.stack.pop()
         self.spans.append(
             Span(
-                told.span_id, parent, name, kind, s.DEFAULT_SERVICE_NAME, s.SCOPE, began,
+                told.span_id, parent, name, kind, s.DEFAULT_SERVICE_NAME, scope, began,
                 self.now - began, STATUS_ERROR if told.error else 0, told.error,
                 told.attributes, told.events, told.links,
             )
@@ -165,7 +167,7 @@ class Cycle(Teller):
             if REASONS[self.kind]:
                 root.attributes[s.CYCLE_REASON] = REASONS[self.kind]
             if self.kind == "failed":
-                root.error = "a failure was swallowed by the engine"
+                root.error = "REASONING: Debate mode: Critical debate providers failed"
 
     def _phase(self, name: str) -> Any:
         return self.span(f"{s.SPAN_PHASE_PREFIX}{name}", {s.PHASE: name})

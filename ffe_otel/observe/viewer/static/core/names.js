@@ -69,6 +69,10 @@ export const METRIC = {
 /** The OODA phases in their order; each has a colour of its own in every view. */
 export const PHASES = ["perception", "reasoning", "risk_check", "execution", "learning"];
 
+/** Event record with which the agent says its state, and the phases by their number in it. */
+export const STATE_EVENT = "agent_states";
+export const STATES = { 1: "learning", 2: "perception", 3: "reasoning", 4: "risk_check", 5: "execution" };
+
 export const OUTCOMES = ["executed", "rejected", "no_trade", "failed", "stopped", "cancelled"];
 
 export const words = (name) => String(name).replaceAll("_", " ");

@@ -45,6 +45,8 @@ function spanBody(span, trace, act) {
     ${span.error && span.raw.status_message ? html`<p class="status-message">${span.raw.status_message}</p>` : nothing}
     ${span.missing ? html`<p class="note">Its children arrived, the span itself did not: it is still open,
       was sampled away or was lost.</p>` : nothing}
+    ${span.unseen ? html`<p class="note">The agent said that it is in this phase; the span itself arrives when the
+      phase ends.</p>` : nothing}
     <dl class="facts">
       ${fact("Duration", span.running ? `${duration(span.end - span.start)}, running` : exact(span.duration))}
       ${fact("Self", span.self === null ? DASH : `${duration(span.self)}${share(span.self, span.duration)}`)}
@@ -52,7 +54,7 @@ function spanBody(span, trace, act) {
       ${fact("Clock", html`<span data-tip=${utc(absolute(trace, span.start))}>${clock(absolute(trace, span.start), 9)}</span>`)}
       ${fact("Service", span.service)}
       ${fact("Kind", span.kind)}
-      ${fact("Span id", html`<code>${span.id}</code>`)}
+      ${span.unseen ? nothing : fact("Span id", html`<code>${span.id}</code>`)}
       ${span.parent ? fact("Parent", spanLink(span.parent, act)) : nothing}
     </dl>
     ${a[A.genRequestModel] ? generation(a) : nothing}

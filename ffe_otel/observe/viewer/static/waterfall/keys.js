@@ -35,7 +35,7 @@ function outward(view) {
 
 function parent(view) {
   const row = selectedRow(view);
-  const above = row?.kind === "log" ? row.span : row?.span.parent;
+  const above = row?.kind === "log" ? row.log.under : row?.span.parent;
   if (above) view.choose(above.id);
 }
 

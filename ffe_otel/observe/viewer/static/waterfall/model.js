@@ -9,11 +9,12 @@
 
 import { isEvent, level, lineOf } from "../core/logs.js";
 import { ATTRIBUTE, SPAN } from "../core/names.js";
+import { openPhase } from "./open.js";
 
 const ERROR_SEVERITY = 17;
 
 export function readTrace(answer) {
-  const spans = answer.spans.map(readSpan);
+  const spans = answer.spans.map((raw) => readSpan(raw));
   const byId = new Map(spans.map((span) => [span.id, span]));
   const roots = [];
   for (const span of spans) {
@@ -23,20 +24,27 @@ export function readTrace(answer) {
   }
   const logs = (answer.logs ?? []).map(readLog);
   nameLogs(logs);
+  const open = openPhase(spans, roots, logs);
+  if (open) byId.set(open.id, open);
+  const running = spans.some((span) => span.running);
+  for (const span of spans) span.stands = wraps(span) ? span.parent : span;
   const loose = [];
   for (const log of logs) {
     log.span = byId.get(log.spanId) ?? null;
-    (log.span ? log.span.logs : loose).push(log);
+    log.span?.logs.push(log);
+    // While a trace runs, the spans that log have not arrived themselves yet.
+    log.under = log.span?.stands ?? (!running || roots.length > 1 ? null : open && log.offset >= open.start ? open : roots[0]);
+    (log.under?.inside ?? loose).push(log);
   }
   for (const span of spans) inherit(span);
   for (const span of [...spans].reverse()) {
-    span.below += span.logs.length;
+    span.below += span.inside.length;
     if (span.parent) span.parent.below += span.below + 1;
   }
   const trace = {
     id: answer.trace_id, correlationId: answer.correlation_id, cycle: answer.cycle ?? null,
     start: String(answer.start_unix_nano), spans, byId, roots, logs, loose,
-    running: spans.some((span) => span.running), raw: answer,
+    running, raw: answer,
     ended: answer.duration_ns === null ? null : Number(answer.duration_ns),
   };
   markCritical(spans);
@@ -44,20 +52,20 @@ export function readTrace(answer) {
   return trace;
 }
 
-function readSpan(raw, index) {
+function readSpan(raw) {
   const duration = raw.duration_ns === null || raw.duration_ns === undefined
     ? null : Number(raw.duration_ns);
   const running = Boolean(raw.running);
   return {
-    raw, index, id: raw.span_id, parentId: raw.parent_span_id, name: raw.name,
-    kind: raw.kind, service: raw.service, depth: raw.depth ?? 0,
+    raw, id: raw.span_id, parentId: raw.parent_span_id, name: raw.name,
+    kind: raw.kind, service: raw.service, scope: raw.scope, depth: raw.depth ?? 0,
     start: Number(raw.offset_ns), duration, end: Number(raw.offset_ns) + (duration ?? 0),
     self: raw.self_ns === null || raw.self_ns === undefined ? null : Number(raw.self_ns),
     error: raw.status === "error", running, missing: Boolean(raw.missing),
     critical: Boolean(raw.critical), criticalParts: [],
     attributes: raw.attributes ?? {}, links: raw.links ?? [],
     events: (raw.events ?? []).map((event) => ({ ...event, offset: Number(event.offset_ns) })),
-    parent: null, children: [], logs: [], phase: null, errorsBelow: 0, failedBelow: false, below: 0,
+    parent: null, children: [], logs: [], inside: [], phase: null, errorsBelow: 0, failedBelow: false, below: 0,
   };
 }
 
@@ -83,11 +91,25 @@ function nameLogs(logs) {
   }
 }
 
+/**
+ * Whether a span only lies around its siblings without being their parent, as the engine's
+ * own span of a cycle does. What was logged in it directly belongs between the siblings:
+ * under the span it would all stand before the first of them, the last words of a cycle too.
+ */
+function wraps(span) {
+  const { parent } = span;
+  if (!parent || span.children.length || span.kind !== "internal" || span.scope === parent.scope) return false;
+  return parent.children.some((other) => other !== span && span.start <= other.start && other.end <= span.end
+    && (other.children.length || other.name.startsWith(SPAN.phase)));
+}
+
 function inherit(span) {
   const name = span.attributes[ATTRIBUTE.phase];
   const own = span.name.startsWith(SPAN.phase) ? span.name.slice(SPAN.phase.length) : name;
   span.phase = own ?? span.parent?.phase ?? null;
-  const failures = (span.error ? 1 : 0) + span.logs.filter((log) => log.error).length;
+  const lines = span.inside.filter((log) => log.error).length;
+  span.errorsBelow += lines;
+  const failures = lines + (span.error ? 1 : 0);
   if (!failures) return;
   for (let above = span.parent; above; above = above.parent) {
     above.errorsBelow += failures;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Templates of one row: a span with its bar, or a log line with its tick. */
 
-import { css, html, nothing } from "../core/dom.js";
+import { css, html, nothing, safely } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { PHASES } from "../core/names.js";
@@ -28,7 +28,7 @@ function classes(row, view, ...more) {
 
 function spanRow(row, index, view) {
   const { span } = row;
-  const about = (span.about ??= describe(span));
+  const about = (span.about ??= safely(() => describe(span), () => ({ icon: "span", title: span.name, detail: "" })));
   const origin = span.error && !span.failedBelow;
   const state = [span.error ? "error" : "", origin ? "origin" : "", span.missing ? "missing" : "", span.running ? "running" : ""];
   return html`<div class=${classes(row, view, ...state, colourOf(span, view))} role="treeitem"
@@ -46,7 +46,7 @@ function spanRow(row, index, view) {
       <span class="title">${about.title}</span>
       <span class="detail">${about.detail}</span>
       ${span.links.length ? html`<span class="row-mark" data-tip="Linked to ${span.links.length} other">${icon("link")}</span>` : nothing}
-      ${!row.open && span.errorsBelow ? html`<span class="badge bad" data-tip="errors below">${span.errorsBelow}</span>` : nothing}
+      ${!row.open && span.errorsBelow ? html`<span class="badge bad" data-tip="Failed spans and error logs inside">${span.errorsBelow}</span>` : nothing}
       ${!row.open && row.expandable ? html`<span class="badge">${span.below}</span>` : nothing}
     </div>
     <div class="time"><div class="track">${bar(span, row, view)}</div></div>

@@ -17,8 +17,8 @@ export function buildRows(trace, options) {
       continue;
     }
     const { span } = row;
-    if (options.errorsOnly && !span.error && !span.errorsBelow && !ownErrors(span)) continue;
-    const logs = shownLogs(span.logs, options);
+    if (options.errorsOnly && !span.error && !span.errorsBelow) continue;
+    const logs = shownLogs(span.inside, options);
     const inner = span.children.length + logs.length;
     row.expandable = inner > 0;
     row.open = inner > 0 && !options.collapsed.has(span.id);
@@ -35,8 +35,6 @@ function shownLogs(logs, options) {
   if (options.logs !== "place") return [];
   return options.events ? logs : logs.filter((log) => !log.event);
 }
-
-const ownErrors = (span) => span.logs.some((log) => log.error);
 
 function merged(spans, logs, depth) {
   const spanRows = spans.map((span) => ({ kind: "span", key: span.id, depth, span, log: null }));

@@ -36,15 +36,17 @@ export function toolsTemplate(state, act) {
 
 function errorTools(state, act) {
   const disabled = !state.errors;
-  const title = state.errors === 1 ? "1 error" : `${state.errors || "No"} errors`;
-  const tip = `${state.failed} spans and ${state.errors - state.failed} log lines\n`
-    + "Show only them and what leads there  e";
+  const lines = state.errors - state.failed;
+  const title = [some(state.failed, "span"), some(lines, "log")].filter(Boolean).join(", ") || "No errors";
+  const tip = "Failed spans and error logs\nShow only them and what leads there  e";
   return html`
     ${tool(html`${disabled ? nothing : html`<i class="error-dot"></i>`}${title}`, tip, act.errorsOnly,
       { on: state.errorsOnly, disabled })}
     ${tool(icon("next"), "Next error  n", () => act.error(1), { disabled, label: "Next error" })}
     ${tool(icon("previous"), "Previous error  N", () => act.error(-1), { disabled, label: "Previous error" })}`;
 }
+
+const some = (number, name) => (number ? `${number} ${name}${number > 1 ? "s" : ""}` : "");
 
 function logTools(state, act) {
   return html`<span class="tool-text logs-label">Logs</span>

@@ -17,6 +17,7 @@ import { laneTemplate, toolsTemplate } from "./tools.js";
 
 const OVERSCAN = 8;
 const NARROWEST = 220;
+const LEAST_TIME = 300;
 
 export class Waterfall {
   collapsed = new Set();
@@ -90,8 +91,8 @@ export class Waterfall {
     if (!span && !log) return false;
     if (log && this.logs === "off") this.setLogs("place");
     if (log?.event) this.events = true;
-    reveal(span ?? log.span, this.collapsed);
-    if (log?.span) this.collapsed.delete(log.span.id);
+    reveal(span ?? log.under, this.collapsed);
+    if (log?.under) this.collapsed.delete(log.under.id);
     this.rebuild();
     if (!this.index.has(key) && this.errorsOnly && this.logs === "place") {
       this.errorsOnly = false;
@@ -140,11 +141,11 @@ export class Waterfall {
   #render() {
     if (!this.trace) return;
     const { scale, trace } = this;
-    const ticks = scale.ticks(Math.max(3, Math.round((this.host.clientWidth - this.nameWidth) / 120)));
+    const ticks = scale.ticks(Math.max(3, Math.round((this.host.clientWidth - this.#names()) / 120)));
     this.byService = !trace.cycle;
     render(toolsTemplate(this.#toolState(), this.act), this.tools);
     render(html`
-      <div class="wf" ${css({ "--name-width": `${this.nameWidth}px` })}>
+      <div class="wf" ${css({ "--name-width": `${this.#names()}px` })}>
         <div class="wf-head">
           <div class="wf-head-name">${count(trace.spans, "span")}
             · ${count(trace.logs.filter((log) => !log.event), "log")}</div>
@@ -214,6 +215,12 @@ export class Waterfall {
     return this.trace.logs.filter((log) => this.events || !log.event);
   }
 
+  /** Width of the name column, px: as chosen, where that leaves room for the bars. */
+  #names() {
+    const room = this.host.clientWidth || innerWidth;
+    return Math.min(this.nameWidth, Math.max(room - LEAST_TIME, room * 0.55));
+  }
+
   #window() {
     const { from, to, total } = this.scale;
     return { left: `${(from / total) * 100}%`, width: `${((to - from) / total) * 100}%` };
@@ -230,7 +237,7 @@ export class Waterfall {
   #handle(element) {
     element.addEventListener("pointerdown", (down) => {
       element.setPointerCapture(down.pointerId);
-      const before = this.nameWidth;
+      const before = this.#names();
       element.onpointermove = (move) => {
         const widest = this.host.clientWidth - 300;
         this.nameWidth = Math.min(Math.max(before + move.clientX - down.clientX, NARROWEST), widest);

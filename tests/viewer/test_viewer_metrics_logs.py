@@ -60,6 +60,33 @@ def test_range_and_chosen_metric_are_in_the_address(page, server, stub) -> None:
     )
 
 
+@pytest.mark.parametrize(("minutes", "fits"), [(2, "5 m"), (10, "15 m"), (59, "1 h")])
+def test_the_range_fits_what_there_is_until_one_is_chosen(
+    page, server, stub, minutes, fits
+) -> None:
+    stub.data_since = time.time() - minutes * 60
+    page.goto(f"{server.url}#/metrics")
+    chosen = page.get_by_role("group", name="Range").locator("[aria-pressed=true]")
+    expect(chosen).to_have_text(fits)
+    assert "range" not in page.url
+    page.get_by_role("button", name="6 h", exact=True).click()
+    expect(chosen).to_have_text("6 h")
+    assert "range=6h" in page.url
+
+
+def test_times_stand_above_each_other_in_all_charts(page, server) -> None:
+    page.goto(f"{server.url}#/metrics")
+    expect(page.locator(".chart .u-over")).to_have_count(15)
+    offsets = page.evaluate(
+        """() => [...document.querySelectorAll(".chart")].map(chart => {
+          const own = chart.getBoundingClientRect();
+          const plot = chart.querySelector(".u-over").getBoundingClientRect();
+          return [plot.left - own.left, plot.width].map(Math.round).join();
+        })"""
+    )
+    assert len(set(offsets)) == 1, offsets
+
+
 def test_a_metric_that_never_came_is_no_error(page, server, stub) -> None:
     stub.missing_metrics.add("process.cpu")
     page.goto(f"{server.url}#/metrics")

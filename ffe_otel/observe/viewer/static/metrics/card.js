@@ -22,7 +22,8 @@ export class Card {
     });
   }
 
-  async load(seconds, known, signal) {
+  /** Shows the `seconds` up to `now` (unix seconds, the same for all cards of a page). */
+  async load(seconds, now, known, signal) {
     try {
       this.#series = await loadChart(this.chart, seconds, known, signal);
       this.#state = this.#series.some((one) => one.points.some(([, value]) => value !== null)) ? "" : "empty";
@@ -32,7 +33,6 @@ export class Card {
       this.#series = [];
     }
     if (this.#state) this.#series = [];
-    const now = Date.now() / 1000;
     this.#cursor = null;
     this.#render();
     this.plot.show(this.#series, [now - seconds, now]);

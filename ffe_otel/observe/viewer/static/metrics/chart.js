@@ -5,6 +5,7 @@ import { PHASES, words } from "../core/names.js";
 import { axisText } from "./units.js";
 
 const HEIGHT = 168;
+const AXIS = 62;
 const SYNC = "ffe_otel";
 
 let loading = null;
@@ -112,7 +113,8 @@ export class Chart {
           [60, "{HH}:{mm}", null, null, null, null, null, null, 1],
           [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
         ] },
-        { ...axis, space: 34, gap: 4, size: (u, texts) => width(u, texts, font),
+        // As wide in every chart, or times would not stand above each other.
+        { ...axis, space: 34, gap: 4, size: AXIS,
           values: (u, splits) => splits.map((value) => axisText(value, unit)) },
       ],
       series: [{}, ...this.series.map((one, index) => {
@@ -141,10 +143,3 @@ function spread(u, low, high) {
   const air = (high - low) * 0.1;
   return [near ? 0 : low - air, high + air];
 }
-
-function width(u, texts, font) {
-  if (!texts?.length) return 40;
-  u.ctx.font = font;
-  return Math.ceil(Math.max(...texts.map((one) => u.ctx.measureText(one).width)) / devicePixelRatio) + 14;
-}
-

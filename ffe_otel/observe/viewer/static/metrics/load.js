@@ -6,6 +6,7 @@ import { PHASES } from "../core/names.js";
 import { stepOf } from "./board.js";
 
 const MOST = 8;
+const PROBES = 2;
 
 /**
  * Series `[{label, points}]` of a chart over the last `seconds`, the biggest when many.
@@ -24,6 +25,19 @@ export async function loadChart(chart, seconds, known, signal) {
   return lines.length > MOST ? lines.sort((a, b) => last(b) - last(a)).slice(0, MOST) : lines;
 }
 
+/**
+ * Seconds since the first of the charted metrics had its first value, at most `most`;
+ * null when none has had one.
+ */
+export async function heldFor(charts, most, known, signal) {
+  // Any of them tells how long there has been data; two, in case one is rare.
+  const probes = charts.map(({ queries }) => queries[0]).filter(({ name }) => known.has(name)).slice(0, PROBES);
+  const answers = await Promise.all(probes.map(({ name, stat }) => (
+    get("metrics/series", { name, stat, range: most, step: stepOf(most) }, signal))));
+  const first = Math.min(...answers.flatMap(({ series }) => series.map(begin)));
+  return Number.isFinite(first) ? Math.max(0, Date.now() - first) / 1000 : null;
+}
+
 function named({ labels, points }, query) {
   const scale = query.scale ?? 1;
   const own = query.by ? labels?.[query.by] : query.label;
@@ -33,6 +47,8 @@ function named({ labels, points }, query) {
     points: points.map(([at, value]) => [at, value === null ? null : value * scale]),
   };
 }
+
+const begin = ({ points }) => points.find(([, value]) => value !== null)?.[0] ?? Infinity;
 
 const rank = ({ label }) => PHASES.indexOf(label.toLowerCase());
 

@@ -7,10 +7,12 @@ import { html, nothing, ref, render } from "../core/dom.js";
 import { live, throttle } from "../core/live.js";
 import { patch } from "../core/router.js";
 import { BOARD, exploreChart, RANGES, statsOf } from "../metrics/board.js";
+import { heldFor } from "../metrics/load.js";
 import { Card } from "../metrics/card.js";
 import { loadUplot } from "../metrics/chart.js";
 
-const DEFAULT_RANGE = "1h";
+// What is shown without a choice: as much as there is, up to an hour.
+const WIDEST_FIT = "1h";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export class MetricsView {
@@ -18,6 +20,7 @@ export class MetricsView {
   cards = new Map();
   #abort = new AbortController();
   #explored = "";
+  #fitting = RANGES[0][0];
 
   constructor(host, { parameters }) {
     this.host = host;
@@ -32,7 +35,11 @@ export class MetricsView {
   }
 
   get seconds() {
-    return (RANGES.find(([name]) => name === this.choice.range) ?? RANGES[1])[2];
+    return RANGES.find(([name]) => name === this.range)[2];
+  }
+
+  get range() {
+    return RANGES.some(([name]) => name === this.choice.range) ? this.choice.range : this.#fitting;
   }
 
   destroy() {
@@ -48,7 +55,7 @@ export class MetricsView {
   }
 
   key(event) {
-    const at = RANGES.findIndex(([name]) => name === this.choice.range);
+    const at = RANGES.findIndex(([name]) => name === this.range);
     if (event.key === "[" && at > 0) this.#choose({ range: RANGES[at - 1][0] });
     else if (event.key === "]" && at < RANGES.length - 1) this.#choose({ range: RANGES[at + 1][0] });
     else return false;
@@ -66,7 +73,7 @@ export class MetricsView {
 
   #choose(changes) {
     this.choice = { ...this.choice, ...changes };
-    patch({ ...this.choice, range: this.choice.range === DEFAULT_RANGE ? null : this.choice.range });
+    patch(this.choice);
     this.#render();
     this.#load();
   }
@@ -74,16 +81,26 @@ export class MetricsView {
   async #load() {
     try {
       this.catalogue = (await get("metrics", {}, this.#abort.signal)).metrics;
+      await this.#fit();
     } catch (error) {
       if (error.name === "AbortError") return;
     }
     this.#explore();
     this.#render();
-    for (const card of this.cards.values()) this.#loadCard(card);
+    const now = Date.now() / 1000;
+    for (const card of this.cards.values()) card.load(this.seconds, now, this.#known, this.#abort.signal);
   }
 
-  #loadCard(card) {
-    return card.load(this.seconds, new Set(this.catalogue.map(({ name }) => name)), this.#abort.signal);
+  get #known() {
+    return new Set(this.catalogue.map(({ name }) => name));
+  }
+
+  /** The narrowest range that shows all there is: an agent started just now is no sliver at the edge. */
+  async #fit() {
+    if (this.choice.range) return;
+    const fits = RANGES.slice(0, RANGES.findIndex(([name]) => name === WIDEST_FIT) + 1);
+    const held = await heldFor(BOARD, fits.at(-1)[2], this.#known, this.#abort.signal);
+    this.#fitting = (fits.find(([, , seconds]) => seconds >= (held ?? 0)) ?? fits.at(-1))[0];
   }
 
   get #metric() {
@@ -114,7 +131,7 @@ export class MetricsView {
     render(html`<div class="metrics-view">
       <div class="filters">
         ${group("Range", RANGES.map(([name, title]) => tool(title, "",
-          () => this.#choose({ range: name }), { on: this.choice.range === name })))}
+          () => this.#choose({ range: name }), { on: this.range === name })))}
         <span class="spring"></span>
         ${this.#picker()}
       </div>
@@ -141,6 +158,6 @@ export class MetricsView {
   }
 }
 
-function readChoice({ range = DEFAULT_RANGE, metric = "", stat = "", by = "" }) {
+function readChoice({ range = "", metric = "", stat = "", by = "" }) {
   return { range, metric, stat, by };
 }

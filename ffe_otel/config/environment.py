@@ -22,6 +22,8 @@ _STANDARD: Mapping[str, str] = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "telemetry.otlp_endpoint",
     "OTEL_EXPORTER_OTLP_HEADERS": "telemetry.otlp_headers",
     "OTEL_EXPORTER_OTLP_TIMEOUT": "telemetry.otlp_timeout_seconds",
+    "OTEL_EXPORTER_PROMETHEUS_HOST": "metrics.prometheus.host",
+    "OTEL_EXPORTER_PROMETHEUS_PORT": "metrics.prometheus.port",
 }
 _RESOURCE: Mapping[str, str] = {
     "service.name": "telemetry.service_name",

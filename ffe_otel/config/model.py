@@ -83,8 +83,13 @@ class Logging:
 @dataclass(frozen=True, slots=True)
 class Prometheus:
     enabled: bool = option(True, "serve metrics for Prometheus in the engine's process")
-    host: str = option("127.0.0.1", "address to listen on")
-    port: int = option(8000, "port; the next free one when taken", minimum=0, maximum=65535)
+    host: str = option("127.0.0.1", "address to listen on (OTEL_EXPORTER_PROMETHEUS_HOST)")
+    port: int = option(
+        8000,
+        "port; the next free one when taken (OTEL_EXPORTER_PROMETHEUS_PORT)",
+        minimum=0,
+        maximum=65535,
+    )
     path: str = option("/metrics", "path")
 
 

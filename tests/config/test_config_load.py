@@ -131,6 +131,8 @@ def test_each_layer_wins_over_the_one_before(write):
         ("OTEL_EXPORTER_OTLP_HEADERS", "telemetry.otlp_headers", "Authorization=Bearer%20x,b=c",
          {"authorization": "Bearer x", "b": "c"}),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "telemetry.otlp_timeout_seconds", "3", 3.0),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "metrics.prometheus.host", "0.0.0.0", "0.0.0.0"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "metrics.prometheus.port", "9464", 9464),
         ("OTEL_TRACES_SAMPLER_ARG", "telemetry.sampling_ratio", "0.25", 0.25),
         ("OTEL_TRACES_SAMPLER", "telemetry.sampling_ratio", "always_off", 0.0),
     ],

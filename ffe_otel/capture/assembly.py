@@ -109,7 +109,7 @@ class Assembly:
             seams.install(
                 self._redactor,
                 self._stats,
-                attribute_length=_attribute_length(self._config),
+                attribute_length=self._config.limits.attribute_length,
                 shutdown_seconds=self._config.limits.shutdown_seconds,
             )
         )
@@ -175,7 +175,7 @@ class Assembly:
             metrics.set_meter_provider(provider)
 
     def _log_records(self, resource: Resource) -> None:
-        provider = LoggerProvider(resource=resource, shutdown_on_exit=False, **_uncut())
+        provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         if self._parts.log_exporter is not None:
             provider.add_log_record_processor(SimpleLogRecordProcessor(self._parts.log_exporter))
         else:
@@ -297,30 +297,3 @@ def _sampler(config: Config) -> Sampler:
     if name and name not in _RATIO_SAMPLERS:
         return sampling._get_from_env_or_default()  # noqa: SLF001 - public only as a default
     return ConsistentRatioSampler(config.telemetry.sampling_ratio)
-
-
-def _attribute_length(config: Config) -> int:
-    """The standard variables' limit when one is set; it is applied after redaction."""
-    for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):
-        text = os.environ.get(name, "").strip()
-        if text.isdecimal():
-            return int(text)
-    return config.limits.attribute_length
-
-
-def _uncut() -> dict[str, Any]:
-    """Keep the logger provider from cutting values before they are redacted.
-
-    SDK 1.44 has no such setting; there the standard variables cut log attributes early.
-    """
-    from opentelemetry.sdk import _logs
-
-    limits: Any = getattr(_logs, "LogRecordLimits", None)
-    unset = getattr(limits, "UNSET", None)
-    if unset is None:
-        return {}
-    return {
-        "log_record_limits": limits(
-            max_attribute_length=unset, max_log_record_attribute_length=unset
-        )
-    }

@@ -15,6 +15,7 @@ from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from ffe_otel.export.lengths import Lengths
 from ffe_otel.export.quiet import LastWords
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.redaction.records import redact_log, redact_metrics, redact_span
@@ -33,16 +34,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """What every wrapped exporter, processor and reader needs.
-
-    ``limit`` is the number of characters kept of each text.
-    """
+    """What every wrapped exporter, processor and reader needs."""
 
     redactor: Redactor
     stats: ExportStats
     health: Health
-    limit: int | None = None
+    lengths: Lengths = field(default_factory=Lengths)
     last_words: LastWords = field(default_factory=LastWords)
+
+    def redact_span(self, span: ReadableSpan) -> ReadableSpan:
+        """A span as it may leave; see ``ffe_otel.redaction.records.redact_span``."""
+        return redact_span(span, self.redactor, self.lengths.text, self.lengths.spans)
+
+    def redact_log(self, record: ReadableLogRecord) -> ReadableLogRecord:
+        """A log record as it may leave; see ``ffe_otel.redaction.records.redact_log``."""
+        return redact_log(record, self.redactor, self.lengths.text, self.lengths.logs)
 
     def deliver(self, export: Callable[[], Any], exporter: Any, signal: Signal, count: int) -> bool:
         """Call an exporter and count what came of it.
@@ -91,7 +97,7 @@ class RedactingSpanExporter(RedactingExporter):
         """Redact and export; never raises."""
         seam: Seam = self._self_seam
         exporter = self.__wrapped__
-        redacted = [redact_span(span, seam.redactor, seam.limit) for span in spans]
+        redacted = [seam.redact_span(span) for span in spans]
         done = seam.deliver(
             lambda: exporter.export(redacted), exporter, Signal.TRACES, len(redacted)
         )
@@ -105,7 +111,7 @@ class RedactingLogExporter(RedactingExporter):
         """Redact and export; never raises."""
         seam: Seam = self._self_seam
         exporter = self.__wrapped__
-        redacted = [redact_log(record, seam.redactor, seam.limit) for record in batch]
+        redacted = [seam.redact_log(record) for record in batch]
         done = seam.deliver(lambda: exporter.export(redacted), exporter, Signal.LOGS, len(redacted))
         return LogRecordExportResult.SUCCESS if done else LogRecordExportResult.FAILURE
 
@@ -119,7 +125,7 @@ class RedactingMetricExporter(RedactingExporter):
         """Redact and export; never raises."""
         seam: Seam = self._self_seam
         exporter = self.__wrapped__
-        redacted = redact_metrics(metrics_data, seam.redactor, seam.limit)
+        redacted = redact_metrics(metrics_data, seam.redactor, seam.lengths.text)
         done = seam.deliver(
             lambda: exporter.export(redacted, timeout_millis=timeout_millis, **kwargs),
             exporter,

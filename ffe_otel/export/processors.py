@@ -27,7 +27,6 @@ from ffe_otel.redaction.records import (
     redact_log_record,
     redact_resource,
     redact_scope,
-    redact_span,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class LiveSpan(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]
     def _readable_span(self) -> ReadableSpan:
         """The span as it is now, redacted; the SDK makes snapshots with this method."""
         seam: Seam = self._self_seam
-        return redact_span(self.__wrapped__, seam.redactor, seam.limit)
+        return seam.redact_span(self.__wrapped__)
 
     def to_json(self, indent: int | None = 4) -> str:
         """The redacted span as JSON."""
@@ -180,7 +179,7 @@ class RedactingSpanProcessor(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,u
     def on_end(self, span: ReadableSpan) -> None:
         """Pass on a redacted copy of the finished span."""
         seam: Seam = self._self_seam
-        self.__wrapped__.on_end(redact_span(span, seam.redactor, seam.limit))
+        self.__wrapped__.on_end(seam.redact_span(span))
 
 
 class RedactingLogProcessor(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ignore]
@@ -207,11 +206,12 @@ class RedactingLogProcessor(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,un
     @staticmethod
     def _view(record: ReadWriteLogRecord, seam: Seam) -> ReadWriteLogRecord:
         resource = record.resource if record.resource is not None else Resource.get_empty()
+        redactor, lengths = seam.redactor, seam.lengths
         return ReadWriteLogRecord(
-            log_record=redact_log_record(record.log_record, seam.redactor, seam.limit),
-            resource=redact_resource(resource, seam.redactor, seam.limit),
+            log_record=redact_log_record(record.log_record, redactor, lengths.text, lengths.logs),
+            resource=redact_resource(resource, redactor, lengths.text),
             instrumentation_scope=redact_scope(
-                record.instrumentation_scope, seam.redactor, seam.limit
+                record.instrumentation_scope, redactor, lengths.text
             ),
             limits=record.limits,
         )

@@ -29,6 +29,7 @@ from ffe_otel.export.exporters import (
     Seam,
 )
 from ffe_otel.export.health import Health
+from ffe_otel.export.lengths import Lengths
 from ffe_otel.export.patching import Patches
 from ffe_otel.export.processors import (
     MULTI_LOG,
@@ -64,7 +65,8 @@ def install(
     Args:
         redactor: the rules.
         stats: counts what is exported and lost, and watches the queues.
-        attribute_length: characters kept of each text, cut after redaction.
+        attribute_length: characters kept of each text, cut after redaction. Limits that the
+            standard variables or a provider name hold for attribute values.
         shutdown_seconds: what all shutdowns of batch processors and periodic readers of one
             exit may take together; None leaves the SDK's 30 s for each.
 
@@ -72,7 +74,7 @@ def install(
         A handle; calling it takes everything back.
     """
     health = Health(lambda text: redactor.text(text, "log"))
-    seam = Seam(redactor, stats, health, attribute_length)
+    seam = Seam(redactor, stats, health, Lengths(attribute_length))
     budget = None if shutdown_seconds is None else ShutdownBudget(shutdown_seconds)
     seams = Seams(seam, budget)
     seams.open()
@@ -98,6 +100,7 @@ class Seams:
     def open(self) -> None:
         """Patch the classes, then what exists already."""
         self._undo_quiet = quiet.install(self._seam.stats, self._seam.last_words)
+        self._seam.lengths.take(self._patches)
         self._patch_exporters()
         self._patch_processors()
         self._patches.wrap(MetricReader, "_set_collect_callback", self._callback_taker)
@@ -323,7 +326,7 @@ class _Collect:
         data = self._collect(*args, **kwargs)
         if data is None:
             return None
-        return redact_metrics(data, self._seam.redactor, self._seam.limit)
+        return redact_metrics(data, self._seam.redactor, self._seam.lengths.text)
 
 
 def _begin_shutdown(exporter: Any, seconds: float) -> None:

@@ -83,13 +83,19 @@ class RedactedSpan(ReadableSpan):
         return self._dropped[2]
 
 
-def redact_span(span: ReadableSpan, redactor: Redactor, limit: int | None = None) -> ReadableSpan:
+def redact_span(
+    span: ReadableSpan,
+    redactor: Redactor,
+    limit: int | None = None,
+    value_limit: int | None = None,
+) -> ReadableSpan:
     """Redact name, attributes, events, links, status, resource and scope of a span.
 
     Args:
         span: a finished span; stays as it is.
         redactor: the rules.
         limit: characters kept of each text, cut after redaction.
+        value_limit: the same for attribute values of span, events and links; by default ``limit``.
 
     Returns:
         A new span, or ``span`` itself if this function made it.
@@ -97,13 +103,15 @@ def redact_span(span: ReadableSpan, redactor: Redactor, limit: int | None = None
     if isinstance(span, RedactedSpan):
         return span
     try:
-        return _span(span, redactor, limit)
+        return _span(span, redactor, limit, limit if value_limit is None else value_limit)
     except Exception:  # noqa: BLE001 - fail closed, whatever it was
         redactor.failed(Surface.SPAN)
         return _span_skeleton(span)
 
 
-def _span(span: ReadableSpan, redactor: Redactor, limit: int | None) -> RedactedSpan:
+def _span(
+    span: ReadableSpan, redactor: Redactor, limit: int | None, value_limit: int | None
+) -> RedactedSpan:
     status = span.status
     if status.description is not None:
         description = redactor.strict_text(str(status.description), Surface.STATUS, limit)
@@ -114,9 +122,9 @@ def _span(span: ReadableSpan, redactor: Redactor, limit: int | None) -> Redacted
         context=_context(span.context, redactor),
         parent=_context(span.parent, redactor),
         resource=redact_resource(span.resource, redactor, limit),
-        attributes=_attributes(span.attributes, redactor, Surface.ATTRIBUTE, limit),
-        events=tuple(_event(event, redactor, limit) for event in span.events),
-        links=tuple(_link(link, redactor, limit) for link in span.links),
+        attributes=_attributes(span.attributes, redactor, Surface.ATTRIBUTE, value_limit),
+        events=tuple(_event(event, redactor, limit, value_limit) for event in span.events),
+        links=tuple(_link(link, redactor, value_limit) for link in span.links),
         kind=span.kind,
         status=status,
         start_time=span.start_time,
@@ -138,19 +146,19 @@ def _span_skeleton(span: ReadableSpan) -> RedactedSpan:
     )
 
 
-def _event(event: Event, redactor: Redactor, limit: int | None) -> Event:
+def _event(event: Event, redactor: Redactor, limit: int | None, value_limit: int | None) -> Event:
     return Event(
         redactor.strict_text(str(event.name), Surface.EVENT, limit),
-        _bounded(event.attributes, redactor, Surface.EVENT, limit),
+        _bounded(event.attributes, redactor, Surface.EVENT, value_limit),
         event.timestamp,
     )
 
 
-def _link(link: Link, redactor: Redactor, limit: int | None) -> Link:
+def _link(link: Link, redactor: Redactor, value_limit: int | None) -> Link:
     context = _context(link.context, redactor)
     return Link(
         link.context if context is None else context,
-        _bounded(link.attributes, redactor, Surface.LINK, limit),
+        _bounded(link.attributes, redactor, Surface.LINK, value_limit),
     )
 
 
@@ -232,7 +240,10 @@ def redact_scope(
 
 
 def redact_log(
-    record: ReadableLogRecord, redactor: Redactor, limit: int | None = None
+    record: ReadableLogRecord,
+    redactor: Redactor,
+    limit: int | None = None,
+    value_limit: int | None = None,
 ) -> ReadableLogRecord:
     """Redact body, attributes, names, resource and scope of a log record.
 
@@ -240,6 +251,7 @@ def redact_log(
         record: the record; stays as it is.
         redactor: the rules.
         limit: characters kept of each text, cut after redaction.
+        value_limit: the same for its attribute values; by default ``limit``.
 
     Returns:
         A new record, or ``record`` itself if this function made it.
@@ -248,7 +260,7 @@ def redact_log(
         return record
     try:
         return _RedactedLogRecord(
-            log_record=redact_log_record(record.log_record, redactor, limit),
+            log_record=redact_log_record(record.log_record, redactor, limit, value_limit),
             resource=redact_resource(record.resource, redactor, limit),
             instrumentation_scope=redact_scope(record.instrumentation_scope, redactor, limit),
             limits=record.limits,
@@ -264,11 +276,15 @@ class _RedactedLogRecord(ReadableLogRecord):
     """A log record without secrets."""
 
 
-def redact_log_record(record: LogRecord, redactor: Redactor, limit: int | None) -> LogRecord:
+def redact_log_record(
+    record: LogRecord, redactor: Redactor, limit: int | None, value_limit: int | None = None
+) -> LogRecord:
     """Redact the part of a log record that the API knows; raises what redaction raises."""
     redacted = _log_skeleton(record)
     redacted.body = redactor.strict_value(record.body, "", Surface.BODY, limit)
-    redacted.attributes = _bounded(record.attributes, redactor, Surface.LOG, limit)
+    redacted.attributes = _bounded(
+        record.attributes, redactor, Surface.LOG, limit if value_limit is None else value_limit
+    )
     for field in ("severity_text", "event_name"):
         value = getattr(record, field)
         setattr(redacted, field, value and redactor.strict_text(str(value), Surface.LOG, limit))

@@ -5,7 +5,7 @@ import gc
 import logging
 
 import pytest
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits, LogRecordProcessor
 from opentelemetry.sdk._logs._internal import (
     ConcurrentMultiLogRecordProcessor,
     SynchronousMultiLogRecordProcessor,
@@ -23,6 +23,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
+    SpanLimits,
     SpanProcessor,
     SynchronousMultiSpanProcessor,
     TracerProvider,
@@ -50,6 +51,8 @@ PATCHED = {
     SynchronousMultiSpanProcessor: ("add_span_processor",),
     ConcurrentMultiSpanProcessor: ("add_span_processor",),
     LoggerProvider: ("__init__", "add_log_record_processor"),
+    SpanLimits: ("__init__",),
+    LogRecordLimits: ("__init__",),
     SynchronousMultiLogRecordProcessor: ("add_log_record_processor",),
     ConcurrentMultiLogRecordProcessor: ("add_log_record_processor",),
 }

@@ -21,7 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from ffe_otel import semconv
-from ffe_otel.capture import exporters, runtime
+from ffe_otel.capture import declared, exporters, runtime
 from ffe_otel.capture.api import log_context
 from ffe_otel.capture.children import Children
 from ffe_otel.capture.install import resource_attributes, state_dir
@@ -38,9 +38,10 @@ from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import Redactor, harvest_literals, load_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
+    from opentelemetry.configuration import OpenTelemetryConfiguration
     from opentelemetry.sdk._logs.export import LogRecordExporter
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -78,10 +79,13 @@ class Assembly:
         self._set_global = set_global
 
     def build(self, *, hooks: bool) -> None:
-        """Build all stages."""
+        """Build all stages, or none where ``OTEL_CONFIG_FILE`` says so."""
+        file = self._declaration()
+        if file is not None and file.disabled:
+            return
         self._redaction()
-        if os.environ.get("OTEL_CONFIG_FILE"):
-            self._declared_providers()
+        if file is not None:
+            self._declared_providers(file)
         else:
             self._providers()
         self._stack.callback(self._handle.shut_providers)
@@ -141,22 +145,23 @@ class Assembly:
                 otlp.span_processor(self._config, exporter)
                 for exporter in exporters.span_exporters(self._config)
             ]
+        self._use_tracer_provider(provider, processors, current)
+
+    def _use_tracer_provider(
+        self, provider: FfeTracerProvider, processors: Sequence[Any], current: object
+    ) -> None:
         for processor in processors:
             provider.add_span_processor(processor)
         self._stack.callback(provider.processors.clear)
         self._handle.tracer_provider = provider
-        if self._set_global:
-            self._join_traces(provider, processors, current)
-
-    def _join_traces(
-        self, provider: FfeTracerProvider, processors: list[Any], current: object
-    ) -> None:
+        if not self._set_global:
+            return
         if isinstance(current, sdk_trace.TracerProvider) and current is not provider:
             # The engine set a provider first; its spans come along through our processors.
             for processor in processors:
                 current.add_span_processor(processor)
             self._stack.callback(existing.remove_span_processors, current, processors)
-        elif current is not provider:
+        elif trace.get_tracer_provider() is not provider:
             trace.set_tracer_provider(provider)
 
     def _metrics(self, resource: Resource) -> None:
@@ -164,15 +169,18 @@ class Assembly:
             readers = [self._parts.metric_reader]
         else:
             readers = exporters.metric_readers(self._config)
-            if self._config.metrics.prometheus.enabled:
-                self._handle.page = prometheus.MetricsPage(self._config.metrics.prometheus)
-                self._stack.callback(self._handle.page.close)
-            readers += prometheus.readers(self._handle.page)
+            readers += prometheus.readers(self._page())
         provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
         self._handle.meter_provider = provider
         current = metrics.get_meter_provider() if self._set_global else provider
         if not isinstance(current, MeterProvider):
             metrics.set_meter_provider(provider)
+
+    def _page(self) -> prometheus.MetricsPage | None:
+        if self._config.metrics.prometheus.enabled:
+            self._handle.page = prometheus.MetricsPage(self._config.metrics.prometheus)
+            self._stack.callback(self._handle.page.close)
+        return self._handle.page
 
     def _log_records(self, resource: Resource) -> None:
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
@@ -185,15 +193,30 @@ class Assembly:
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
             _logs.set_logger_provider(provider)
 
-    def _declared_providers(self) -> None:
-        """Take the providers that ``OTEL_CONFIG_FILE`` declares."""
-        from opentelemetry.configuration import configure_sdk, load_config_file
+    def _declaration(self) -> OpenTelemetryConfiguration | None:
+        """What ``OTEL_CONFIG_FILE`` says; parts that the caller brings come before it."""
+        parts = (self._parts.span_exporter, self._parts.log_exporter, self._parts.metric_reader)
+        path = os.environ.get("OTEL_CONFIG_FILE")
+        if not path or any(parts) or not self._set_global:
+            return None
+        return declared.load(path)
 
-        configure_sdk(load_config_file(os.environ["OTEL_CONFIG_FILE"]))
-        handle: Any = self._handle
-        handle.tracer_provider = trace.get_tracer_provider()
-        handle.meter_provider = metrics.get_meter_provider()
-        handle.logger_provider = _logs.get_logger_provider()
+    def _declared_providers(self, file: OpenTelemetryConfiguration) -> None:
+        current = trace.get_tracer_provider()
+        self._stack.callback(propagate.set_global_textmap, propagate.get_global_textmap())
+        page = self._page()
+        ours = declared.Ours(
+            sampler=_sampler(self._config),
+            id_generator=self._parts.id_generator or FfeIdGenerator(),
+            resource=resource_attributes(self._config),
+            readers=lambda on_registry: prometheus.readers(page, registry=not on_registry),
+            header=self._config.logging.correlation_id_header,
+        )
+        built = declared.build(file, ours)
+        provider = current if isinstance(current, FfeTracerProvider) else built.tracer_provider
+        self._use_tracer_provider(provider, built.tracer_provider.processors.take(), current)
+        self._handle.meter_provider = built.meter_provider
+        self._handle.logger_provider = built.logger_provider
 
     def _runtime(self) -> None:
         handle: Any = self._handle

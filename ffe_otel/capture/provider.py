@@ -8,7 +8,7 @@ become attributes; client calls that belong to no cycle open no trace of their o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Link, Span
@@ -88,6 +89,12 @@ class ProcessorSwitch(SynchronousMultiSpanProcessor):
         """Forget all processors; they are to be shut down before."""
         self._span_processors = ()
 
+    def take(self) -> tuple[SpanProcessor, ...]:
+        """Hand all processors over."""
+        taken = self._span_processors
+        self.clear()
+        return taken
+
 
 class FfeTracerProvider(TracerProvider):
     """The SDK's tracer provider with ``FfeTracer``.
@@ -123,3 +130,11 @@ class FfeTracerProvider(TracerProvider):
             # The SDK names its Tracer class in get_tracer; FfeTracer adds no state to it.
             tracer.__class__ = FfeTracer
         return tracer
+
+
+def make_ours(provider: TracerProvider, processors: ProcessorSwitch) -> None:
+    """Turn a provider that somebody else makes, with ``processors``, into one of ours."""
+    ours: Any = provider
+    # FfeTracerProvider adds this attribute and no other state.
+    ours.__class__ = FfeTracerProvider
+    ours.processors = processors

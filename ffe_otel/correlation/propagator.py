@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
@@ -30,6 +30,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ffe_otel import semconv
 from ffe_otel.correlation import requested
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _logger = logging.getLogger(__name__)
 _HEADER_VARIABLE: Final = "FFE_OTEL__LOGGING__CORRELATION_ID_HEADER"
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -41,18 +44,22 @@ class FfePropagator(TextMapPropagator):
     Args:
         header: Name of the correlation header; None takes the environment variable
             ``FFE_OTEL__LOGGING__CORRELATION_ID_HEADER``, else ``X-Correlation-ID``.
+        beside: The propagators of everything else; None means W3C trace context and baggage.
 
     Raises:
         ValueError: `header` is no valid HTTP field name.
     """
 
-    def __init__(self, header: str | None = None) -> None:
+    def __init__(
+        self, header: str | None = None, *, beside: Sequence[TextMapPropagator] | None = None
+    ) -> None:
         if header is not None and _HEADER_NAME.fullmatch(header) is None:
             raise ValueError(f"correlation header {header!r} is no valid HTTP header name")
         self._header = header or _header_from_environment()
-        self._stock: tuple[TextMapPropagator, ...] = (
-            TraceContextTextMapPropagator(),
-            W3CBaggagePropagator(),
+        self._others: tuple[TextMapPropagator, ...] = (
+            (TraceContextTextMapPropagator(), W3CBaggagePropagator())
+            if beside is None
+            else tuple(beside)
         )
 
     def extract(
@@ -73,7 +80,7 @@ class FfePropagator(TextMapPropagator):
             the correlation text that lost.
         """
         context = Context() if context is None else context
-        for propagator in self._stock:
+        for propagator in self._others:
             context = propagator.extract(carrier, context, getter)
         text = self._header_value(carrier, getter)
         if text is None:
@@ -98,7 +105,7 @@ class FfePropagator(TextMapPropagator):
             context: What to write; None means the current context.
             setter: How to write to `carrier`.
         """
-        for propagator in self._stock:
+        for propagator in self._others:
             propagator.inject(carrier, context, setter)
         correlation = requested.current_correlation_id(context)
         if correlation is not None:
@@ -107,7 +114,7 @@ class FfePropagator(TextMapPropagator):
     @property
     def fields(self) -> set[str]:
         """The names `inject` writes."""
-        return {self._header}.union(*(propagator.fields for propagator in self._stock))
+        return {self._header}.union(*(propagator.fields for propagator in self._others))
 
     def _header_value(self, carrier: CarrierT, getter: Getter[CarrierT]) -> str | None:
         # The default getter compares names exactly, and servers often lower them.

@@ -260,16 +260,21 @@ class _Quiet(WSGIRequestHandler):
         """A scrape every few seconds is nobody's news."""
 
 
-def readers(page: MetricsPage | None) -> list[MetricReader]:
+def readers(page: MetricsPage | None, *, registry: bool = True) -> list[MetricReader]:
     """Make the readers of this process' meter provider.
 
     Args:
         page: where our scopes go; ``None`` leaves that reader out.
+        registry: put all other scopes on the default registry.
 
     Returns:
-        The page's reader, and one for all other scopes on the default registry.
+        The page's reader, and that of the default registry.
     """
-    engine = ScopeReader(REGISTRY, lambda scope: not is_ours(scope), Exemplars(), scope_labels=True)
-    if page is None:
-        return [engine]
-    return [ScopeReader(page.inner, is_ours, page.exemplars, scope_labels=False), engine]
+    made: list[MetricReader] = []
+    if page is not None:
+        made.append(ScopeReader(page.inner, is_ours, page.exemplars, scope_labels=False))
+    if registry:
+        made.append(
+            ScopeReader(REGISTRY, lambda scope: not is_ours(scope), Exemplars(), scope_labels=True)
+        )
+    return made

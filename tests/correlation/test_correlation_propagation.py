@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState
@@ -229,6 +230,16 @@ def test_the_header_name_comes_from_the_environment(monkeypatch, caplog):
     monkeypatch.setenv("FFE_OTEL__LOGGING__CORRELATION_ID_HEADER", "not a: name")
     assert "X-Correlation-ID" in FfePropagator().fields
     assert "'not a: name'" in caplog.text
+
+
+def test_the_header_goes_beside_any_other_propagators():
+    propagator = FfePropagator("X-Run", beside=[W3CBaggagePropagator()])
+    carrier = {}
+    propagator.inject(carrier, baggage.set_baggage("k", "v", context_of()))
+    assert carrier == {"baggage": "k=v", "X-Run": correlation_id(TRACE_ID)}
+    assert propagator.fields == {"baggage", "X-Run"}
+    context = propagator.extract({"traceparent": TRACEPARENT, "X-Run": WANTED})
+    assert correlation_id(requested_root(context).trace_id) == WANTED
 
 
 def test_an_impossible_header_name_is_refused():

@@ -23,6 +23,11 @@ MESSAGES: dict[str, Any] = {
     "/v1/metrics": ExportMetricsServiceRequest,
     "/v1/logs": ExportLogsServiceRequest,
 }
+RESOURCES = {
+    "/v1/traces": "resource_spans",
+    "/v1/metrics": "resource_metrics",
+    "/v1/logs": "resource_logs",
+}
 
 
 @dataclass
@@ -49,6 +54,15 @@ class Sink:
             for resource in message.resource_logs
             for scope in resource.scope_logs
             for record in scope.log_records
+        ]
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Attributes of the resource of every request, whatever its signal."""
+        return [
+            attributes(part.resource)
+            for path, parts in RESOURCES.items()
+            for message in self._messages(path)
+            for part in getattr(message, parts)
         ]
 
     def metric_names(self) -> set[str]:

@@ -10,9 +10,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from programs import run
 
+if TYPE_CHECKING:
     from otlp_sink import Sink
 
 SECRET = "sk-proj-Qm7zX2vB9nK4tR8wL1pD6sF3hJ5gY0cA"
@@ -27,24 +27,6 @@ with ffe_otel.cycle(["BTCUSD"]):
         logging.getLogger("engine").warning("using %s", "{SECRET}")
 handle.uninstall()
 """
-
-
-def run(
-    program: str, tmp_path: Path, *, starter: Sequence[str] = (), **env: str
-) -> subprocess.CompletedProcess[str]:
-    script = tmp_path / "program.py"
-    script.write_text(textwrap.dedent(program))
-    done = subprocess.run(
-        [*starter, sys.executable, str(script)],
-        env=os.environ | {"FFE_OTEL__METRICS__PROMETHEUS__PORT": "0"} | env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def test_the_console_exporters_are_behind_redaction(tmp_path: Path) -> None:

@@ -88,15 +88,20 @@ class Step:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.span: Span = trace.INVALID_SPAN
         self.attributes: dict[str, Any] = {}
-        self.duration_ns = 0
         self._runtime: Runtime | None = None
         self._token: Token[Context] | None = None
-        self._started = 0
-        self._failure: str | None = None
+        self._used = False
+        self._reset()
 
     # What subclasses change
+
+    def _reset(self) -> None:
+        """Begin with nothing known, also when the step was entered before."""
+        self.span: Span = trace.INVALID_SPAN
+        self.duration_ns = 0
+        self._started = 0
+        self._failure: str | None = None
 
     def _parent_context(self) -> Context:
         return otel_context.get_current()
@@ -120,7 +125,9 @@ class Step:
         rt = runtime.get()
         if rt is None or self._runtime is not None:
             return self
-        self._runtime = rt
+        if self._used:
+            self._reset()
+        self._used, self._runtime = True, rt
         try:
             self._started = rt.monotonic()
             self._begin(rt)
@@ -222,7 +229,8 @@ class Step:
 
     def _fresh(self) -> Self:
         step = copy.copy(self)
-        step.attributes = dict(self.attributes)
+        # The original may be open around the call.
+        vars(step).update(attributes=dict(self.attributes), _runtime=None, _token=None, _used=True)
         return step
 
     # Handle

@@ -108,6 +108,15 @@ class Cycle(_Root):
         super().__init__(semconv.SPAN_CYCLE)
         self.agent_id = agent_id
         self._asked_for = correlation_id
+        given = {
+            semconv.ASSET_PAIRS: list(asset_pairs) or None,
+            semconv.CYCLE_NUMBER: number,
+            semconv.CYCLE_ID: cycle_id,
+        }
+        self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    def _reset(self) -> None:
+        super()._reset()
         self._run_id: str | None = None
         self._outcome = ""
         self._reason: str | None = None
@@ -119,12 +128,6 @@ class Cycle(_Root):
         self._cost_known = False
         self._tokens = 0
         self._pnl: float | None = None
-        given = {
-            semconv.ASSET_PAIRS: list(asset_pairs) or None,
-            semconv.CYCLE_NUMBER: number,
-            semconv.CYCLE_ID: cycle_id,
-        }
-        self.attributes.update({k: v for k, v in given.items() if v is not None})
 
     @property
     def correlation_id(self) -> str | None:
@@ -209,7 +212,6 @@ class Cycle(_Root):
     def _begun(self, rt: Runtime) -> None:
         rt.at_work()
         agent = self.agent_id = self.agent_id or rt.agent_id
-        self._seen_errors = set()
         self.set({semconv.AGENT_ID: agent, semconv.RUN_CORRELATION_ID: self._run_id})
         if self.span.is_recording():
             rt.emit(

@@ -21,12 +21,15 @@ class Fetch(Step):
     ) -> None:
         super().__init__(semconv.SPAN_DATA_FETCH)
         self._service, self._endpoint, self._method = service, endpoint, method
-        self._status: int | None = None
-        self._cached = False
         self.attributes.update(
             {semconv.DATA_SERVICE: service, semconv.DATA_ENDPOINT: endpoint}
             | ({semconv.ASSET_PAIR: asset_pair} if asset_pair else {})
         )
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._status: int | None = None
+        self._cached = False
 
     @guarded
     def status(self, code: int) -> None:

@@ -32,9 +32,6 @@ class LLMCall(Step):
         super().__init__(f"{operation} {model}")
         self._provider, self._model, self._phase = provider, model, phase
         self._operation = operation
-        self._tokens: tuple[int | None, int | None] = (None, None)
-        self._timed_out = False
-        self._answered: str | None = None
         self.attributes.update(
             {
                 semconv.GEN_AI_OPERATION: operation,
@@ -44,6 +41,12 @@ class LLMCall(Step):
                 semconv.LLM_PHASE: phase,
             }
         )
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._tokens: tuple[int | None, int | None] = (None, None)
+        self._timed_out = False
+        self._answered: str | None = None
 
     def tokens(self, input: int | None, output: int | None) -> None:  # noqa: A002 - OTel's words
         """Tokens used; ``None`` where the provider does not say."""

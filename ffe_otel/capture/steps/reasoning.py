@@ -26,6 +26,10 @@ class Decision(Step):
         if provider:
             self.attributes[semconv.DECISION_PROVIDER] = provider
 
+    def _reset(self) -> None:
+        super()._reset()
+        self._decider: str | None = None
+
     @guarded
     def result(
         self,
@@ -43,13 +47,13 @@ class Decision(Step):
         rt = self._runtime
         if rt is None:
             return
-        self._provider = provider or self._provider
+        self._decider = provider
         self.set(
             {
                 semconv.DECISION_ACTION: action,
                 semconv.DECISION_CONFIDENCE: confidence,
                 semconv.DECISION_ID: decision_id,
-                semconv.DECISION_PROVIDER: self._provider,
+                semconv.DECISION_PROVIDER: provider or self._provider,
                 semconv.DECISION_ORIGIN: origin,
                 semconv.DECISION_MARKET_REGIME: market_regime,
                 semconv.DECISION_REASONING: reasoning if rt.capture_content else None,
@@ -74,7 +78,8 @@ class Decision(Step):
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
         del error
-        seconds, provider = self.duration_ns / 1e9, self._provider or UNKNOWN
+        seconds = self.duration_ns / 1e9
+        provider = self._decider or self._provider or UNKNOWN
         rt.instruments.record(semconv.DECISION_LATENCY, seconds, provider, self._asset_pair)
         rt.instruments.record(semconv.DECISION_GENERATION, seconds, provider, "total")
 

@@ -37,7 +37,6 @@ class Trade(Step):
         super().__init__(semconv.SPAN_TRADE_EXECUTE)
         self._asset_pair, self._action, self._platform = asset_pair, action, platform
         self._decision_id, self._confidence = decision_id, confidence
-        self._filled: Mapping[str, Any] | None = None
         given = {
             semconv.ASSET_PAIR: asset_pair,
             semconv.TRADE_ACTION: action,
@@ -46,6 +45,11 @@ class Trade(Step):
             semconv.DECISION_CONFIDENCE: confidence,
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._filled: Mapping[str, Any] | None = None
+        self._filled_by: str | None = None
 
     def _context(self, context: Context) -> Context:
         return with_fields(context, asset_pair=self._asset_pair, decision_id=self._decision_id)
@@ -62,10 +66,10 @@ class Trade(Step):
         platform: str | None = None,
     ) -> None:
         """The platform took the order. Prices and fees in account currency."""
-        self._platform = platform or self._platform
+        self._filled_by = platform
         self._filled = {
             semconv.TRADE_SUCCESS: True,
-            semconv.TRADE_PLATFORM: self._platform,
+            semconv.TRADE_PLATFORM: platform or self._platform,
             semconv.TRADE_ORDER_ID: order_id,
             semconv.TRADE_ORDER_STATUS: status,
             semconv.TRADE_FILL_PRICE: price,
@@ -81,8 +85,9 @@ class Trade(Step):
         self.fail(reason)
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        platform = self._filled_by or self._platform
         rt.instruments.record(
-            semconv.TRADE_EXECUTION, self.duration_ns / 1e9, self._platform, self._action
+            semconv.TRADE_EXECUTION, self.duration_ns / 1e9, platform, self._action
         )
         cycle = cycle_of()
         if self.failure is not None:
@@ -92,7 +97,7 @@ class Trade(Step):
         execution = {
             "asset_pair": self._asset_pair,
             "action": self._action,
-            "platform": self._platform,
+            "platform": platform,
             "decision_id": self._decision_id,
             "duration_seconds": self.duration_ns / 1e9,
             "confidence": float(self._confidence) if self._confidence is not None else None,

@@ -170,7 +170,7 @@ class Step:
 
     def _finish(self, rt: Runtime, error: BaseException | None) -> None:
         self.duration_ns = rt.monotonic() - self._started
-        if error is not None and self._failure is None:
+        if error is not None and self._failure is None and not leaves_in_peace(error):
             self.fail(error)
         try:
             self._ended(rt, error)
@@ -282,6 +282,13 @@ class Step:
     def failure(self) -> str | None:
         """Why the step failed, or ``None``."""
         return self._failure
+
+
+def leaves_in_peace(error: BaseException) -> bool:
+    """Whether an exception only leaves the block: a generator that is closed, an exit with 0."""
+    if isinstance(error, SystemExit):
+        return error.code is None or (isinstance(error.code, int) and error.code == 0)
+    return isinstance(error, GeneratorExit)
 
 
 def describe(error: BaseException) -> str:

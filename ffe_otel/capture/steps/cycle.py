@@ -20,6 +20,7 @@ from ffe_otel.capture.steps.base import (
     cycle_of,
     describe,
     fields_of,
+    leaves_in_peace,
     with_fields,
 )
 from ffe_otel.correlation import correlation_id as to_correlation_id
@@ -223,11 +224,17 @@ class Cycle(_Root):
                 },
             )
 
-    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+    def _left_by(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
             self.outcome(CANCELLED, "cancelled")
-        elif error is not None:
+        elif not leaves_in_peace(error):
             self.outcome(FAILED, type(error).__qualname__)
+        elif not self._outcome and not self.errors:
+            self.outcome(STOPPED, type(error).__qualname__)
+
+    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
+        if error is not None:
+            self._left_by(error)
         if not self._outcome:
             self._outcome = FAILED if self.errors else NO_TRADE
             self._reason = "error" if self.errors else "no_decision"

@@ -94,6 +94,8 @@ class Trade(Step):
             if cycle is not None:
                 cycle.outcome(FAILED, type(error).__qualname__ if error else "execution_failed")
             return
+        if error is not None and self._filled is None:
+            return  # left before the platform's answer: nobody knows
         execution = {
             "asset_pair": self._asset_pair,
             "action": self._action,

@@ -9,8 +9,9 @@ async code::
             candles = fetch()
 
 Nothing here raises because of telemetry, and everything is a cheap no-op while no
-capture is installed. Inside a cycle a step is a span; outside it records metrics and
-events only.
+capture is installed. An argument of the wrong kind is left out and counted in
+``ffe_otel_hook_errors_total``; the step is measured all the same. Inside a cycle a step
+is a span; outside it records metrics and events only.
 """
 
 from __future__ import annotations
@@ -19,11 +20,8 @@ from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
 from ffe_otel.capture.steps.cycle import (
-    AgentRun,
     Cycle,
-    Monitor,
     Phase,
-    Recovery,
     current_cycle,
     log_context,
     set_state,
@@ -34,6 +32,7 @@ from ffe_otel.capture.steps.gauges import breaker_state, cache, portfolio
 from ffe_otel.capture.steps.llm import LLMCall
 from ffe_otel.capture.steps.reasoning import DebateRole, Decision, Ensemble
 from ffe_otel.capture.steps.risk import Risk, risk_veto
+from ffe_otel.capture.steps.roots import AgentRun, Monitor, Recovery
 from ffe_otel.capture.steps.trading import Trade, trade_outcome
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
 from opentelemetry import context as otel_context
@@ -20,6 +19,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
+from ffe_otel.capture.steps.arguments import optional_text
+from ffe_otel.capture.steps.decorating import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -206,26 +207,7 @@ class Step:
         Raises:
             TypeError: for generator functions, whose body runs outside the call.
         """
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(
-                f"{function.__qualname__} is a generator function: use `with` around the code "
-                "that consumes it, since its body does not run during the call"
-            )
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def measure_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self._fresh():
-                    return await function(*args, **kwargs)
-
-            return measure_async  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def measure(*args: P.args, **kwargs: P.kwargs) -> T:
-            with self._fresh():
-                return function(*args, **kwargs)
-
-        return measure
+        return measured(function, self._fresh)
 
     def _fresh(self) -> Self:
         step = copy.copy(self)
@@ -269,7 +251,7 @@ class Step:
                 self.span.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
                 self.span.record_exception(error, timestamp=rt.clock())
             else:
-                self._failure = error or "failed"
+                self._failure = error = optional_text(error, "fail") or "failed"
             cycle = cycle_of()
             # A cancelled step did nothing wrong; whoever cancelled it says why.
             cancelled = isinstance(error, asyncio.CancelledError)
@@ -291,8 +273,10 @@ def leaves_in_peace(error: BaseException) -> bool:
     return isinstance(error, GeneratorExit)
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException | str) -> str:
     """Type and message of an exception; a message that cannot be made is left out."""
+    if not isinstance(error, BaseException):
+        return optional_text(error, "fail") or "failed"
     name = type(error).__qualname__
     try:
         message = str(error)

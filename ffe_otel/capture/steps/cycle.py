@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OODA cycle, its phases, and what surrounds cycles: run, recovery, monitors."""
+"""The OODA cycle, its phases, and the state of the agent in them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
+from ffe_otel.capture.steps.arguments import number, optional_text, text, texts, whole
 from ffe_otel.capture.steps.base import (
     _CYCLE_KEY,
     _FIELDS_KEY,
@@ -20,9 +20,11 @@ from ffe_otel.capture.steps.base import (
     cycle_of,
     describe,
     fields_of,
+    guarded,
     leaves_in_peace,
     with_fields,
 )
+from ffe_otel.capture.steps.roots import Root
 from ffe_otel.correlation import correlation_id as to_correlation_id
 from ffe_otel.correlation import current_correlation_id, with_requested_root
 
@@ -36,65 +38,7 @@ FAILED, STOPPED, CANCELLED = "failed", "stopped", "cancelled"
 _RANK = {NO_TRADE: 1, REJECTED: 2, FAILED: 3, EXECUTED: 4, STOPPED: 5, CANCELLED: 6}
 
 
-class _Root(Step):
-    """A step that owns a trace and links to whatever was current."""
-
-    root = True
-
-    def _parent_context(self) -> Context:
-        # A fresh context: under the engine's own run-long span every cycle would share
-        # one trace and be sampled all or nothing.
-        return Context()
-
-    def _links(self) -> list[Link]:
-        current = trace.get_current_span().get_span_context()
-        return [Link(current)] if current.is_valid else []
-
-
-class AgentRun(_Root):
-    """The life of an agent, from start to stop."""
-
-    def __init__(self, agent_id: str | None = None) -> None:
-        super().__init__(semconv.SPAN_AGENT_RUN)
-        if agent_id:
-            self.attributes[semconv.AGENT_ID] = agent_id
-
-
-class Monitor(_Root):
-    """One pass of a monitor thread, in a trace of its own."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(semconv.SPAN_MONITOR)
-        self.attributes[semconv.DATA_ENDPOINT] = name
-
-
-class Recovery(_Root):
-    """Recovery of open positions at start."""
-
-    def __init__(self, platform: str) -> None:
-        super().__init__(semconv.SPAN_RECOVERY)
-        self._platform = platform
-        self.attributes[semconv.TRADE_PLATFORM] = platform
-
-    def recovered(self, count: int) -> None:
-        """Say how many positions were found."""
-        self.set({semconv.RECOVERY_POSITIONS: count})
-
-    def _parent_context(self) -> Context:
-        cycle = cycle_of()
-        if cycle is None:
-            return Context()
-        return trace.set_span_in_context(cycle.span)
-
-    def _links(self) -> list[Link]:
-        return [] if cycle_of() is not None else super()._links()
-
-    def _ended(self, rt: Runtime, error: BaseException | None) -> None:
-        del error
-        rt.instruments.record(semconv.RECOVERY_DURATION, self.duration_ns / 1e9, self._platform)
-
-
-class Cycle(_Root):
+class Cycle(Root):
     """One OODA cycle: the root span, and the summary it ends with."""
 
     def __init__(
@@ -107,12 +51,12 @@ class Cycle(_Root):
         correlation_id: str | None = None,
     ) -> None:
         super().__init__(semconv.SPAN_CYCLE)
-        self.agent_id = agent_id
-        self._asked_for = correlation_id
+        self.agent_id = optional_text(agent_id, "cycle")
+        self._asked_for = optional_text(correlation_id, "cycle")
         given = {
-            semconv.ASSET_PAIRS: list(asset_pairs) or None,
-            semconv.CYCLE_NUMBER: number,
-            semconv.CYCLE_ID: cycle_id,
+            semconv.ASSET_PAIRS: texts(asset_pairs, "cycle") or None,
+            semconv.CYCLE_NUMBER: whole(number, "cycle"),
+            semconv.CYCLE_ID: optional_text(cycle_id, "cycle"),
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
 
@@ -142,26 +86,30 @@ class Cycle(_Root):
         if rt is None:
             return
         try:
+            where = optional_text(where, "Cycle.error") or ""
             self.failed_inside(error, where or "cycle")
-            text = describe(error) if isinstance(error, BaseException) else error
-            self.event(semconv.SPAN_EVENT_CYCLE_ERROR, {"where": where or None, "message": text})
+            self.event(
+                semconv.SPAN_EVENT_CYCLE_ERROR,
+                {"where": where or None, "message": describe(error)},
+            )
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed("error")
 
     def failed_inside(self, error: BaseException | str, where: str) -> None:
         """A step under the cycle failed; one exception counts once on its way up."""
-        text = describe(error) if isinstance(error, BaseException) else error
+        words = describe(error)
         if isinstance(error, BaseException):
             # By id and text: keeping the exception would keep its frames alive, and an id
             # alone is used again once it is gone.
-            key = (id(error), text)
+            key = (id(error), words)
             if key in self._seen_errors:
                 return
             self._seen_errors.add(key)
         self.errors += 1
         if self._first_error is None:
-            self._first_error = f"{where}: {text}" if where else text
+            self._first_error = f"{where}: {words}" if where else words
 
+    @guarded
     def decided(
         self,
         asset_pair: str,
@@ -177,28 +125,34 @@ class Cycle(_Root):
         self._decision_rank = rank
         self.set(
             {
-                semconv.ASSET_PAIR: asset_pair,
-                semconv.DECISION_ACTION: action,
-                semconv.DECISION_CONFIDENCE: confidence,
-                semconv.DECISION_ID: decision_id,
+                semconv.ASSET_PAIR: text(asset_pair, "Cycle.decided"),
+                semconv.DECISION_ACTION: optional_text(action, "Cycle.decided"),
+                semconv.DECISION_CONFIDENCE: number(confidence, "Cycle.decided"),
+                semconv.DECISION_ID: optional_text(decision_id, "Cycle.decided"),
             }
         )
 
+    @guarded
     def outcome(self, outcome: str, reason: str | None = None) -> None:
         """Say how the cycle ended; of several outcomes the weightiest stays."""
         if _RANK.get(outcome, 0) > _RANK.get(self._outcome, 0):
-            self._outcome, self._reason = outcome, reason
+            self._outcome, self._reason = outcome, optional_text(reason, "Cycle.outcome")
 
+    @guarded
     def spent(self, tokens: int | None, cost_usd: float | None) -> None:
         """Add an LLM call's tokens and cost to the cycle's."""
-        self._tokens += tokens or 0
-        if cost_usd is not None:
-            self._cost += cost_usd
+        self._tokens += whole(tokens, "Cycle.spent") or 0
+        cost = number(cost_usd, "Cycle.spent")
+        if cost is not None:
+            self._cost += cost
             self._cost_known = True
 
+    @guarded
     def earned(self, pnl_dollars: float) -> None:
         """Add realised profit or loss."""
-        self._pnl = (self._pnl or 0.0) + pnl_dollars
+        pnl = number(pnl_dollars, "Cycle.earned")
+        if pnl is not None:
+            self._pnl = (self._pnl or 0.0) + pnl
 
     def _parent_context(self) -> Context:
         self._run_id = current_correlation_id()
@@ -257,8 +211,8 @@ class Phase(Step):
     """A phase of the cycle; its span is a child of the cycle's own."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(semconv.SPAN_PHASE_PREFIX + name.lower())
-        self.phase = name.lower()
+        self.phase = text(name, "phase").lower()
+        super().__init__(semconv.SPAN_PHASE_PREFIX + self.phase)
         self.attributes[semconv.PHASE] = self.phase
 
     def _parent_context(self) -> Context:
@@ -284,19 +238,21 @@ def transition(
         return
     try:
         cycle = cycle_of()
-        agent = agent_id or (cycle.agent_id if cycle is not None else None) or rt.agent_id
-        value = semconv.AGENT_STATES.get(new, -1)
-        rt.agent_states[agent] = new
+        given = optional_text(agent_id, "transition")
+        agent = given or (cycle.agent_id if cycle is not None else None) or rt.agent_id
+        before, state = optional_text(old, "transition"), text(new, "transition")
+        value = semconv.AGENT_STATES.get(state, -1)
+        rt.agent_states[agent] = state
         rt.instruments.record(semconv.AGENT_STATE_GAUGE, value)
-        rt.instruments.record(semconv.AGENT_TRANSITIONS, 1, old or "NONE", new)
+        rt.instruments.record(semconv.AGENT_TRANSITIONS, 1, before or "NONE", state)
         rt.emit(
             semconv.EVENT_AGENT_STATE,
             {
                 "agent_id": agent,
                 "environment": rt.environment,
                 "state_value": value,
-                "cycle_count": cycle_count,
-                semconv.AGENT_STATE: new,
+                "cycle_count": whole(cycle_count, "transition") or 0,
+                semconv.AGENT_STATE: state,
             },
         )
     except Exception:  # noqa: BLE001 - telemetry must not reach the engine
@@ -312,7 +268,7 @@ def set_state(key: str, value: object) -> None:
     """Set a log field (``decision_id``, ``asset_pair``, ...) for the rest of the step."""
     fields = fields_of()
     if fields is not None:
-        fields[key] = value
+        fields[text(key, "set_state")] = value
 
 
 def log_context() -> Mapping[str, object]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
+from ffe_otel.capture.steps.arguments import number, optional_text, text, whole
 from ffe_otel.capture.steps.base import Step, guarded
 from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeout
 
@@ -20,11 +21,13 @@ class Fetch(Step):
         self, service: str, endpoint: str, *, method: str = "GET", asset_pair: str | None = None
     ) -> None:
         super().__init__(semconv.SPAN_DATA_FETCH)
-        self._service, self._endpoint, self._method = service, endpoint, method
-        self.attributes.update(
-            {semconv.DATA_SERVICE: service, semconv.DATA_ENDPOINT: endpoint}
-            | ({semconv.ASSET_PAIR: asset_pair} if asset_pair else {})
-        )
+        self._service = text(service, "data_fetch")
+        self._endpoint = text(endpoint, "data_fetch")
+        self._method = text(method, "data_fetch")
+        self.attributes[semconv.DATA_SERVICE] = self._service
+        self.attributes[semconv.DATA_ENDPOINT] = self._endpoint
+        if pair := optional_text(asset_pair, "data_fetch"):
+            self.attributes[semconv.ASSET_PAIR] = pair
 
     def _reset(self) -> None:
         super()._reset()
@@ -34,14 +37,16 @@ class Fetch(Step):
     @guarded
     def status(self, code: int) -> None:
         """HTTP status of the answer; 400 and above is a failure."""
-        self._status = code
-        self.set({semconv.HTTP_STATUS: code})
-        if code >= 400 and self.failure is None:
-            self.fail(f"HTTP {code}")
+        self._status = whole(code, "Fetch.status")
+        self.set({semconv.HTTP_STATUS: self._status})
+        if self._status is not None and self._status >= 400 and self.failure is None:
+            self.fail(f"HTTP {self._status}")
 
+    @guarded
     def stale(self, stale: bool, age_seconds: float | None = None) -> None:
         """Say whether the data is stale, and the age of its newest datum in seconds."""
-        self.set({semconv.DATA_STALE: stale, semconv.DATA_AGE_SECONDS: age_seconds})
+        age = number(age_seconds, "Fetch.stale")
+        self.set({semconv.DATA_STALE: bool(stale), semconv.DATA_AGE_SECONDS: age})
 
     def cached(self, hit: bool = True) -> None:
         """The answer came from a cache: no API call is counted."""

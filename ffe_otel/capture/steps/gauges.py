@@ -5,31 +5,32 @@ from __future__ import annotations
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
+from ffe_otel.capture.steps.arguments import number, text
 
 
-def _gauge(metric: semconv.Metric, value: float, label: str) -> None:
+def _gauge(metric: semconv.Metric, value: float | None, label: str, where: str) -> None:
     rt = runtime.get()
-    if rt is None:
+    taken = number(value, where)
+    if rt is None or taken is None:
         return
     try:
-        rt.instruments.record(metric, value, label)
+        rt.instruments.record(metric, taken, text(label, where))
     except Exception:  # noqa: BLE001 - telemetry must not reach the engine
-        rt.failed(metric.name)
+        rt.failed(where)
 
 
 def breaker_state(service: str, state: str) -> None:
     """Record a circuit breaker's state: ``closed``, ``open`` or ``half_open``."""
-    _gauge(semconv.BREAKER_STATE_GAUGE, semconv.BREAKER_STATES.get(state, -1), service)
+    value = semconv.BREAKER_STATES.get(text(state, "breaker_state"), -1)
+    _gauge(semconv.BREAKER_STATE_GAUGE, value, service, "breaker_state")
 
 
 def portfolio(
     platform: str, *, value_dollars: float | None = None, active_trades: int | None = None
 ) -> None:
     """Record the portfolio's value in USD and the number of open positions."""
-    if value_dollars is not None:
-        _gauge(semconv.PORTFOLIO_VALUE, value_dollars, platform)
-    if active_trades is not None:
-        _gauge(semconv.ACTIVE_TRADES, active_trades, platform)
+    _gauge(semconv.PORTFOLIO_VALUE, value_dollars, platform, "portfolio")
+    _gauge(semconv.ACTIVE_TRADES, active_trades, platform, "portfolio")
 
 
 def cache(name: str, hit: bool) -> None:
@@ -38,6 +39,7 @@ def cache(name: str, hit: bool) -> None:
     if rt is None:
         return
     try:
-        rt.instruments.record(semconv.CACHE_REQUESTS, 1, name, "hit" if hit else "miss")
+        label, result = text(name, "cache"), "hit" if hit else "miss"
+        rt.instruments.record(semconv.CACHE_REQUESTS, 1, label, result)
     except Exception:  # noqa: BLE001 - telemetry must not reach the engine
         rt.failed("cache")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
-from ffe_otel.capture.steps.base import Step, cycle_of
+from ffe_otel.capture.steps.arguments import optional_text, text, whole
+from ffe_otel.capture.steps.base import Step, cycle_of, guarded
 from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeout
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ class LLMCall(Step):
         phase: str = "single",
         operation: str = semconv.GEN_AI_OPERATION_CHAT,
     ) -> None:
-        super().__init__(f"{operation} {model}")
-        self._provider, self._model, self._phase = provider, model, phase
-        self._operation = operation
+        self._provider = text(provider, "llm_call")
+        self._model = text(model, "llm_call")
+        self._phase = text(phase, "llm_call")
+        self._operation = text(operation, "llm_call")
+        super().__init__(f"{self._operation} {self._model}")
         self.attributes.update(
             {
-                semconv.GEN_AI_OPERATION: operation,
-                semconv.GEN_AI_PROVIDER: provider,
-                semconv.GEN_AI_REQUEST_MODEL: model,
-                semconv.LLM_PROVIDER: provider,
-                semconv.LLM_PHASE: phase,
+                semconv.GEN_AI_OPERATION: self._operation,
+                semconv.GEN_AI_PROVIDER: self._provider,
+                semconv.GEN_AI_REQUEST_MODEL: self._model,
+                semconv.LLM_PROVIDER: self._provider,
+                semconv.LLM_PHASE: self._phase,
             }
         )
 
@@ -48,19 +51,28 @@ class LLMCall(Step):
         self._timed_out = False
         self._answered: str | None = None
 
-    def tokens(self, input: int | None, output: int | None) -> None:  # noqa: A002 - OTel's words
+    @guarded
+    def tokens(
+        self,
+        input: int | None = None,  # noqa: A002 - OpenTelemetry's word
+        output: int | None = None,
+    ) -> None:
         """Tokens used; ``None`` where the provider does not say."""
-        self._tokens = (input, output)
-        self.set({semconv.GEN_AI_INPUT_TOKENS: input, semconv.GEN_AI_OUTPUT_TOKENS: output})
+        asked, answered = whole(input, "LLMCall.tokens"), whole(output, "LLMCall.tokens")
+        self._tokens = (asked, answered)
+        self.set({semconv.GEN_AI_INPUT_TOKENS: asked, semconv.GEN_AI_OUTPUT_TOKENS: answered})
 
+    @guarded
     def finish(self, reason: str | None) -> None:
         """Why the model stopped."""
-        self.set({semconv.GEN_AI_FINISH_REASONS: [reason] if reason else None})
+        said = optional_text(reason, "LLMCall.finish")
+        self.set({semconv.GEN_AI_FINISH_REASONS: [said] if said else None})
 
+    @guarded
     def response_model(self, model: str | None) -> None:
         """The model that answered; its price holds where the one asked has none."""
-        self._answered = model
-        self.set({semconv.GEN_AI_RESPONSE_MODEL: model})
+        self._answered = optional_text(model, "LLMCall.response_model")
+        self.set({semconv.GEN_AI_RESPONSE_MODEL: self._answered})
 
     def content(self, prompt: str | None, completion: str | None) -> None:
         """Prompt and completion; kept only when the configuration asks for content."""

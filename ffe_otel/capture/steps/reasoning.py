@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
+from ffe_otel.capture.steps.arguments import number, optional_text, text
 from ffe_otel.capture.steps.base import Step, cycle_of, fields_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import NO_TRADE
 from ffe_otel.capture.steps.requests import UNKNOWN
@@ -21,10 +23,11 @@ class Decision(Step):
 
     def __init__(self, asset_pair: str, provider: str | None = None) -> None:
         super().__init__(semconv.SPAN_DECISION)
-        self._asset_pair, self._provider = asset_pair, provider
-        self.attributes[semconv.ASSET_PAIR] = asset_pair
-        if provider:
-            self.attributes[semconv.DECISION_PROVIDER] = provider
+        self._asset_pair = text(asset_pair, "decision")
+        self._provider = optional_text(provider, "decision")
+        self.attributes[semconv.ASSET_PAIR] = self._asset_pair
+        if self._provider:
+            self.attributes[semconv.DECISION_PROVIDER] = self._provider
 
     def _reset(self) -> None:
         super()._reset()
@@ -47,16 +50,19 @@ class Decision(Step):
         rt = self._runtime
         if rt is None:
             return
-        self._decider = provider
+        said = functools.partial(optional_text, where="Decision.result")
+        confidence = number(confidence, "Decision.result")
+        action, decision_id, reason_code = said(action), said(decision_id), said(reason_code)
+        self._decider = said(provider)
         self.set(
             {
                 semconv.DECISION_ACTION: action,
                 semconv.DECISION_CONFIDENCE: confidence,
                 semconv.DECISION_ID: decision_id,
-                semconv.DECISION_PROVIDER: provider or self._provider,
-                semconv.DECISION_ORIGIN: origin,
-                semconv.DECISION_MARKET_REGIME: market_regime,
-                semconv.DECISION_REASONING: reasoning if rt.capture_content else None,
+                semconv.DECISION_PROVIDER: self._decider or self._provider,
+                semconv.DECISION_ORIGIN: said(origin),
+                semconv.DECISION_MARKET_REGIME: said(market_regime),
+                semconv.DECISION_REASONING: said(reasoning) if rt.capture_content else None,
                 semconv.RISK_REASON_CODE: reason_code,
             }
         )
@@ -65,7 +71,7 @@ class Decision(Step):
             fields["decision_id"] = decision_id
         if action and confidence is not None:
             rt.instruments.record(
-                semconv.DECISION_CONFIDENCE_GAUGE, float(confidence), self._asset_pair, action
+                semconv.DECISION_CONFIDENCE_GAUGE, confidence, self._asset_pair, action
             )
         cycle = cycle_of()
         if cycle is not None:
@@ -89,9 +95,9 @@ class DebateRole(Step):
 
     def __init__(self, role: str, provider: str | None = None) -> None:
         super().__init__(semconv.SPAN_DEBATE_ROLE)
-        self.attributes[semconv.DEBATE_ROLE] = role
-        if provider:
-            self.attributes[semconv.LLM_PROVIDER] = provider
+        self.attributes[semconv.DEBATE_ROLE] = text(role, "debate_role")
+        if asked := optional_text(provider, "debate_role"):
+            self.attributes[semconv.LLM_PROVIDER] = asked
 
     def failed(self, reason: str) -> None:
         """The role gave no usable case."""

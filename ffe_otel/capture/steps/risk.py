@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
+from ffe_otel.capture.steps.arguments import optional_text, text
 from ffe_otel.capture.steps.base import Step, cycle_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import REJECTED
 
@@ -21,11 +22,13 @@ class Risk(Step):
         self, name: str, layer: str, asset_pair: str | None = None, rule: str | None = None
     ) -> None:
         super().__init__(name)
-        self._layer, self._rule, self._asset_pair = layer, rule, asset_pair
+        where = "risk_check" if name == semconv.SPAN_RISK_CHECK else "risk_rule"
+        self._is_rule = name == semconv.SPAN_RISK_RULE
+        self._asset_pair = optional_text(asset_pair, where)
         given = {
-            semconv.RISK_LAYER: layer,
-            semconv.RISK_RULE: rule,
-            semconv.ASSET_PAIR: asset_pair,
+            semconv.RISK_LAYER: text(layer, where),
+            semconv.RISK_RULE: text(rule, where) if self._is_rule else None,
+            semconv.ASSET_PAIR: self._asset_pair,
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
 
@@ -36,12 +39,14 @@ class Risk(Step):
         """The check lets the trade pass."""
         self._verdict("approved", "allow", "passed", reason)
 
+    @guarded
     def reject(self, reason: str, code: str) -> None:
         """The check stops the trade; ``code`` is the bounded reason."""
-        self._verdict("rejected", "deny", code, reason)
+        known = text(code, "Risk.reject")
+        self._verdict("rejected", "deny", known, reason)
         cycle = cycle_of()
-        if cycle is not None and self._rule is None:
-            cycle.outcome(REJECTED, code)
+        if cycle is not None and not self._is_rule:
+            cycle.outcome(REJECTED, known)
 
     @guarded
     def _verdict(self, verdict: str, action: str, code: str, reason: str | None) -> None:
@@ -53,10 +58,10 @@ class Risk(Step):
                 semconv.RISK_VERDICT: verdict,
                 semconv.RISK_ACTION: action,
                 semconv.RISK_REASON_CODE: code,
-                semconv.RISK_REASON: reason,
+                semconv.RISK_REASON: optional_text(reason, "Risk verdict"),
             }
         )
-        if self._rule is None:
+        if not self._is_rule:
             rt.instruments.record(semconv.RISK_CHECK_RESULT, 1, verdict, code)
 
 
@@ -73,18 +78,19 @@ def risk_veto(layer: str, code: str, reason: str, asset_pair: str | None = None)
     if rt is None:
         return
     try:
-        rt.instruments.record(semconv.RISK_CHECK_RESULT, 1, "rejected", code)
+        known = text(code, "risk_veto")
+        rt.instruments.record(semconv.RISK_CHECK_RESULT, 1, "rejected", known)
         cycle = cycle_of()
         if cycle is not None:
             cycle.event(
                 semconv.SPAN_EVENT_RISK_VETO,
                 {
-                    semconv.RISK_LAYER: layer,
-                    semconv.RISK_REASON_CODE: code,
-                    semconv.RISK_REASON: reason,
-                    semconv.ASSET_PAIR: asset_pair,
+                    semconv.RISK_LAYER: text(layer, "risk_veto"),
+                    semconv.RISK_REASON_CODE: known,
+                    semconv.RISK_REASON: optional_text(reason, "risk_veto"),
+                    semconv.ASSET_PAIR: optional_text(asset_pair, "risk_veto"),
                 },
             )
-            cycle.outcome(REJECTED, code)
+            cycle.outcome(REJECTED, known)
     except Exception:  # noqa: BLE001 - telemetry must not reach the engine
         rt.failed("risk_veto")

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
-from ffe_otel.capture import runtime
-from ffe_otel.capture.steps.base import Step, cycle_of, with_fields
+from ffe_otel.capture.steps.arguments import number, optional_text, text
+from ffe_otel.capture.steps.base import Step, cycle_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import EXECUTED, FAILED
 
 if TYPE_CHECKING:
@@ -35,14 +36,17 @@ class Trade(Step):
         confidence: float | None = None,
     ) -> None:
         super().__init__(semconv.SPAN_TRADE_EXECUTE)
-        self._asset_pair, self._action, self._platform = asset_pair, action, platform
-        self._decision_id, self._confidence = decision_id, confidence
+        self._asset_pair = text(asset_pair, "trade")
+        self._action = text(action, "trade")
+        self._platform = text(platform, "trade")
+        self._decision_id = optional_text(decision_id, "trade")
+        self._confidence = number(confidence, "trade")
         given = {
-            semconv.ASSET_PAIR: asset_pair,
-            semconv.TRADE_ACTION: action,
-            semconv.TRADE_PLATFORM: platform,
-            semconv.DECISION_ID: decision_id,
-            semconv.DECISION_CONFIDENCE: confidence,
+            semconv.ASSET_PAIR: self._asset_pair,
+            semconv.TRADE_ACTION: self._action,
+            semconv.TRADE_PLATFORM: self._platform,
+            semconv.DECISION_ID: self._decision_id,
+            semconv.DECISION_CONFIDENCE: self._confidence,
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
 
@@ -54,6 +58,7 @@ class Trade(Step):
     def _context(self, context: Context) -> Context:
         return with_fields(context, asset_pair=self._asset_pair, decision_id=self._decision_id)
 
+    @guarded
     def filled(
         self,
         *,
@@ -66,16 +71,18 @@ class Trade(Step):
         platform: str | None = None,
     ) -> None:
         """The platform took the order. Prices and fees in account currency."""
-        self._filled_by = platform
+        said = functools.partial(optional_text, where="Trade.filled")
+        amount = functools.partial(number, where="Trade.filled")
+        self._filled_by = said(platform)
         self._filled = {
             semconv.TRADE_SUCCESS: True,
-            semconv.TRADE_PLATFORM: platform or self._platform,
-            semconv.TRADE_ORDER_ID: order_id,
-            semconv.TRADE_ORDER_STATUS: status,
-            semconv.TRADE_FILL_PRICE: price,
-            semconv.TRADE_FILLED_SIZE: size,
-            semconv.TRADE_FEE: fee,
-            semconv.TRADE_SLIPPAGE: slippage,
+            semconv.TRADE_PLATFORM: self._filled_by or self._platform,
+            semconv.TRADE_ORDER_ID: said(order_id),
+            semconv.TRADE_ORDER_STATUS: said(status),
+            semconv.TRADE_FILL_PRICE: amount(price),
+            semconv.TRADE_FILLED_SIZE: amount(size),
+            semconv.TRADE_FEE: amount(fee),
+            semconv.TRADE_SLIPPAGE: amount(slippage),
         }
         self.set(self._filled)
 
@@ -102,7 +109,7 @@ class Trade(Step):
             "platform": platform,
             "decision_id": self._decision_id,
             "duration_seconds": self.duration_ns / 1e9,
-            "confidence": float(self._confidence) if self._confidence is not None else None,
+            "confidence": self._confidence,
         }
         rt.emit(semconv.EVENT_TRADE, execution)
         if cycle is not None:
@@ -128,23 +135,26 @@ class Outcome(Step):
         confidence: float | None = None,
     ) -> None:
         super().__init__(semconv.SPAN_TRADE_OUTCOME)
-        self._pnl = float(pnl_dollars)
+        said = functools.partial(optional_text, where="trade_outcome")
+        label = functools.partial(text, where="trade_outcome")
+        amount = functools.partial(number, where="trade_outcome")
+        self._pnl = pnl_dollars
         self._outcome = "win" if self._pnl > 0 else "loss" if self._pnl < 0 else "breakeven"
-        self._asset_pair = asset_pair
+        self._asset_pair = label(asset_pair)
         self._event = {
-            "asset_pair": asset_pair,
-            "action": action,
-            "platform": platform,
-            "decision_id": decision_id,
+            "asset_pair": self._asset_pair,
+            "action": label(action),
+            "platform": label(platform),
+            "decision_id": said(decision_id),
             "pnl_dollars": self._pnl,
-            "duration_seconds": float(duration_seconds) if duration_seconds is not None else None,
-            "confidence": float(confidence) if confidence is not None else None,
+            "duration_seconds": amount(duration_seconds),
+            "confidence": amount(confidence),
         }
         given = {
-            semconv.ASSET_PAIR: asset_pair,
-            semconv.TRADE_ACTION: action,
-            semconv.TRADE_PLATFORM: platform,
-            semconv.DECISION_ID: decision_id,
+            semconv.ASSET_PAIR: self._asset_pair,
+            semconv.TRADE_ACTION: self._event["action"],
+            semconv.TRADE_PLATFORM: self._event["platform"],
+            semconv.DECISION_ID: self._event["decision_id"],
             semconv.TRADE_PNL_DOLLARS: self._pnl,
             semconv.TRADE_OUTCOME: self._outcome,
         }
@@ -184,20 +194,17 @@ def trade_outcome(
         duration_seconds: how long the position was held.
         confidence: confidence of the decision, 0 to 100.
     """
-    rt = runtime.get()
-    try:
-        step = Outcome(
-            asset_pair,
-            pnl_dollars,
-            action=action,
-            platform=platform,
-            decision_id=decision_id,
-            duration_seconds=duration_seconds,
-            confidence=confidence,
-        )
-    except (TypeError, ValueError):
-        if rt is not None:
-            rt.failed("trade_outcome")
+    # A missing amount is as wrong as one that is no number; the text says it is none.
+    pnl = number("" if pnl_dollars is None else pnl_dollars, "trade_outcome")
+    if pnl is None:
         return
-    with step:
+    with Outcome(
+        asset_pair,
+        pnl,
+        action=action,
+        platform=platform,
+        decision_id=decision_id,
+        duration_seconds=duration_seconds,
+        confidence=confidence,
+    ):
         pass

@@ -67,7 +67,7 @@ class Handle:
         self._shutdown_seconds = shutdown_seconds
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send what is waiting; ``False`` when ``timeout`` seconds were not enough.
+        """Send what is waiting; ``False`` when that failed or took over ``timeout`` seconds.
 
         It runs on a thread of its own, because the SDK's ``force_flush`` takes as long as
         the endpoint does, whatever it is told.
@@ -88,7 +88,10 @@ class Handle:
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             if provider is not None:
                 left = max(1, int((end - time.monotonic()) * 1000))
-                flushed = provider.force_flush(left) is not False and flushed
+                try:
+                    flushed = provider.force_flush(left) is not False and flushed
+                except Exception:  # noqa: BLE001 - the meter provider's, when one is not answered
+                    flushed = False
         return flushed
 
     def uninstall(self) -> None:

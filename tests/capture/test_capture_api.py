@@ -546,3 +546,24 @@ def test_log_fields_follow_the_innermost_step(ffe: Captured) -> None:
             "decision_id": "d-9",
         }
     assert api.log_context() == {}
+
+
+def test_a_flush_that_fails_says_so(tmp_path: Path) -> None:
+    class Refused(InMemoryMetricReader):
+        def force_flush(self, timeout_millis: float = 10_000) -> bool:
+            raise ConnectionError("answered 503")
+
+    config = Config(state_dir=str(tmp_path))
+    handle = ffe_otel.install(
+        config,
+        span_exporter=InMemorySpanExporter(),
+        log_exporter=InMemoryLogRecordExporter(),
+        metric_reader=Refused(),
+        hooks=False,
+        set_global=False,
+    )
+    try:
+        # An exception on the thread that flushes would fail this test by its warning.
+        assert handle.flush(10.0) is False
+    finally:
+        handle.uninstall()

@@ -173,7 +173,9 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute(CYCLE_NUMBER, "int", "the agent's own count of the cycle"),
         Attribute(CYCLE_ID, "string", "the engine's own short cycle id"),
         Attribute(
-            CYCLE_OUTCOME, "string", "executed, rejected, no_trade, failed, stopped or cancelled"
+            CYCLE_OUTCOME,
+            "string",
+            "executed, rejected, no_trade, failed, stopped, cancelled or aborted",
         ),
         Attribute(CYCLE_REASON, "string", "reason code of the layer that decided the outcome"),
         Attribute(CYCLE_ERRORS, "int", "failures under the cycle, swallowed ones included"),

@@ -235,6 +235,8 @@ class Assembly:
             built.clock = self._parts.clock
         if self._parts.monotonic is not None:
             built.monotonic = self._parts.monotonic
+        if isinstance(handle.tracer_provider, FfeTracerProvider):
+            built.live_spans = handle.tracer_provider.live.newest_first
         runtime.activate(built)
         self._handle.runtime = built
         children = Children()

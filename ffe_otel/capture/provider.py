@@ -3,7 +3,8 @@
 
 Subclasses, so that every other instrumentation library works with them. What differs:
 a root takes the trace id its Context asks for; free-text and overruled correlation ids
-become attributes; client calls that belong to no cycle open no trace of their own.
+become attributes; client calls that belong to no cycle open no trace of their own; what
+is open when the process ends is ended.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace import (
 from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
+from ffe_otel.capture.live import LiveSpans
 from ffe_otel.correlation import incoming_correlation, requested_root, use_requested_root
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 class FfeTracer(Tracer):
     """Starts spans by the rules of this module."""
 
+    live: LiveSpans
+
     def start_span(
         self,
         name: str,
@@ -53,7 +57,7 @@ class FfeTracer(Tracer):
         rest = (name, context, kind, attributes, links, start_time)
         flags = (record_exception, set_status_on_exception)
         if parent.is_valid:
-            span = super().start_span(*rest, *flags)
+            span = self.live.watch(super().start_span(*rest, *flags))
             if parent.is_remote:
                 lost = incoming_correlation(context)
                 if lost is not None:
@@ -64,9 +68,9 @@ class FfeTracer(Tracer):
             return trace.INVALID_SPAN
         requested = requested_root(context)
         if requested is None:
-            return super().start_span(*rest, *flags)
+            return self.live.watch(super().start_span(*rest, *flags))
         with use_requested_root(requested):
-            span = super().start_span(*rest, *flags)
+            span = self.live.watch(super().start_span(*rest, *flags))
         if requested.free_text is not None:
             span.set_attribute(semconv.CORRELATION_ID, requested.free_text)
         return span
@@ -100,10 +104,14 @@ class FfeTracerProvider(TracerProvider):
     """The SDK's tracer provider with ``FfeTracer``.
 
     Attribute lengths are not limited here: cutting comes after redaction, in export.
+
+    Attributes:
+        live: its spans that have not ended.
     """
 
     def __init__(self, *, sampler: Sampler, resource: Resource, id_generator: IdGenerator) -> None:
         self.processors = ProcessorSwitch()
+        self.live = LiveSpans()
         super().__init__(
             sampler=sampler,
             resource=resource,
@@ -127,7 +135,8 @@ class FfeTracerProvider(TracerProvider):
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
         if type(tracer) is Tracer:
-            # The SDK names its Tracer class in get_tracer; FfeTracer adds no state to it.
+            # The SDK names its Tracer class in get_tracer; all that FfeTracer adds is `live`.
+            vars(tracer)["live"] = self.live
             tracer.__class__ = FfeTracer
         return tracer
 

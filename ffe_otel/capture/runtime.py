@@ -10,19 +10,22 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
     from ffe_otel.capture.instruments import Instruments
     from ffe_otel.capture.prices import PriceTable
+
+PROCESS_ENDED: Final = "the process ended"
+"""Why what is aborted failed."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +34,13 @@ class Abortable(Protocol):
     """Something open that ends as aborted when the process goes down."""
 
     def abort(self) -> None:
-        """End now, marked as aborted."""
+        """End now, marked as aborted; nothing when it has ended."""
+
+
+class OpenStep(Abortable, Protocol):
+    """A step between its beginning and its end."""
+
+    span: Span
 
 
 @dataclass(slots=True)
@@ -40,6 +49,7 @@ class Runtime:
 
     ``clock`` returns wall-clock nanoseconds; durations are measured with ``monotonic``,
     also in nanoseconds. ``at_work`` is called when a cycle begins.
+    ``live_spans`` gives the provider's open spans, newest first.
     ``shared`` is the handle of a capture that came with the start of the program.
     """
 
@@ -53,10 +63,11 @@ class Runtime:
     clock: Callable[[], int] = time.time_ns
     monotonic: Callable[[], int] = time.perf_counter_ns
     at_work: Callable[[], None] = lambda: None
+    live_spans: Callable[[], Sequence[Abortable]] = lambda: ()
     shared: Any = None
     agent_states: dict[str, str] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
-    _open: dict[int, Abortable] = field(default_factory=dict)
+    _open: dict[int, OpenStep] = field(default_factory=dict)
 
     def emit(
         self,
@@ -95,26 +106,33 @@ class Runtime:
                 exc_info=True,
             )
 
-    def opened(self, step: Abortable) -> None:
-        """Remember an open span, so that it can be ended as aborted."""
+    def opened(self, step: OpenStep) -> None:
+        """Remember an open step, so that it can be ended as aborted."""
         self._open[id(step)] = step
 
-    def closed(self, step: Abortable) -> None:
-        """Forget a span that ended."""
-        self._open.pop(id(step), None)
+    def closed(self, step: OpenStep) -> bool:
+        """Forget a step that ends. Only who is told that it was open may end it.
+
+        It is not when it was aborted, and when it is the parent's in a forked child.
+        """
+        return self._open.pop(id(step), None) is not None
 
     def abort_open(self) -> int:
-        """End every open span as aborted, innermost first; returns how many there were."""
-        steps = list(self._open.values())
-        for step in reversed(steps):
+        """End every open step and span as aborted, children first; returns how many."""
+        steps = list(reversed(self._open.values()))
+        owners = {id(step.span): step for step in steps}
+        ends: list[Abortable] = [owners.get(id(span), span) for span in self.live_spans()]
+        # Steps without a span are left, and all of them under a provider that is not ours.
+        ends = list({id(end): end for end in (*ends, *steps)}.values())
+        for end in ends:
             try:
-                step.abort()
+                end.abort()
             except Exception:  # noqa: BLE001 - the others are to be sent all the same
                 self.failed("abort")
-        return len(steps)
+        return len(ends)
 
     def forget_open(self) -> None:
-        """In a forked child: the parent ends its own spans."""
+        """In a forked child: the parent ends its own steps."""
         self._open.clear()
 
 

@@ -162,3 +162,30 @@ def test_an_uncaught_exception_still_sends_its_cycle(sink: Sink, start: Start) -
     assert "ZeroDivisionError" in err
     cycle = next(s for s in sink.spans() if s.name == "ffe.cycle")
     assert cycle.status.message == "ZeroDivisionError: one order, nobody to take it"
+
+
+def test_sigterm_leaves_no_orphan_under_a_span_of_the_engine(sink: Sink, start: Start) -> None:
+    process = start(
+        sink.url,
+        """
+        from opentelemetry import trace
+        with ffe_otel.cycle(), trace.get_tracer("engine").start_as_current_span("decide"):
+            with ffe_otel.llm_call("ollama", "done"):
+                pass
+            with ffe_otel.llm_call("ollama", "open") as call:
+                call.tokens(5, 6)
+                print("ready")
+                threading.Event().wait()
+        """,
+    )
+    ready(process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    spans = sink.spans()
+    assert {s.name for s in spans} == {"ffe.cycle", "decide", "chat done", "chat open"}
+    assert {s.parent_span_id for s in spans} - {b""} <= {s.span_id for s in spans}
+    cycle = next(attributes(s) for s in spans if s.name == "ffe.cycle")
+    assert cycle[semconv.CYCLE_OUTCOME] == "aborted"
+    assert cycle[semconv.LLM_TOKENS] == 11
+    assert "ffe.ooda.cycle.duration" in sink.metric_names()
+    assert [r.event_name for r in sink.logs()].count("llm_calls") == 2

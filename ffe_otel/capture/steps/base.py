@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
+from ffe_otel.capture.runtime import PROCESS_ENDED
 from ffe_otel.capture.steps.arguments import optional_text
 from ffe_otel.capture.steps.decorating import measured
 
@@ -77,6 +78,10 @@ def guarded(
     return call
 
 
+class Aborted(Exception):  # noqa: N818 - how a step ended, never raised
+    """The process went down while a step was open."""
+
+
 class Step:
     """One measured step. Subclasses say what it is called and what it records.
 
@@ -92,6 +97,7 @@ class Step:
         self.attributes: dict[str, Any] = {}
         self._runtime: Runtime | None = None
         self._token: Token[Context] | None = None
+        self._inside: Context | None = None
         self._used = False
         self._reset()
 
@@ -129,6 +135,7 @@ class Step:
         if self._used:
             self._reset()
         self._used, self._runtime = True, rt
+        rt.opened(self)
         try:
             self._started = rt.monotonic()
             self._begin(rt)
@@ -165,11 +172,13 @@ class Step:
                 start_time=rt.clock(),
             )
             parent = trace.set_span_in_context(self.span, parent)
-            rt.opened(self)
-        self._token = otel_context.attach(self._context(parent))
+        self._inside = self._context(parent)
+        self._token = otel_context.attach(self._inside)
         self._begun(rt)
 
     def _finish(self, rt: Runtime, error: BaseException | None) -> None:
+        if not rt.closed(self):
+            return
         self.duration_ns = rt.monotonic() - self._started
         if error is not None and self._failure is None and not leaves_in_peace(error):
             self.fail(error)
@@ -179,25 +188,33 @@ class Step:
             self._close(rt)
 
     def _close(self, rt: Runtime) -> None:
-        rt.closed(self)
         if self.span.is_recording():
             if self._failure is not None:
                 self.span.set_status(Status(StatusCode.ERROR, self._failure))
             self.span.end(rt.clock())
 
     def _leave(self) -> None:
-        token, self._token, self._runtime = self._token, None, None
+        token, self._token, self._runtime, self._inside = self._token, None, None, None
         if token is not None:
             otel_context.detach(token)
 
     def abort(self) -> None:
-        """End the span because the process goes down."""
+        """End the step, with all that is known, because the process goes down.
+
+        It may run on any thread; the step's own is somewhere in the middle of its work.
+        """
         rt = self._runtime
-        if rt is None:
+        if rt is None or not rt.closed(self):
             return
-        self.span.set_attribute(semconv.ABORTED, True)
-        self._failure = self._failure or "the process ended"
-        self._close(rt)
+        token = otel_context.attach(self._inside or otel_context.get_current())
+        try:
+            self.duration_ns = rt.monotonic() - self._started
+            self.span.set_attribute(semconv.ABORTED, True)
+            self._failure = self._failure or PROCESS_ENDED
+            self._ended(rt, Aborted(PROCESS_ENDED))
+        finally:
+            self._close(rt)
+            otel_context.detach(token)
 
     # Decorator
 

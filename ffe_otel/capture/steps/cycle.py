@@ -16,6 +16,7 @@ from ffe_otel.capture.steps.arguments import number, optional_text, text, texts,
 from ffe_otel.capture.steps.base import (
     _CYCLE_KEY,
     _FIELDS_KEY,
+    Aborted,
     Step,
     cycle_of,
     describe,
@@ -34,8 +35,16 @@ if TYPE_CHECKING:
     from ffe_otel.capture.runtime import Runtime
 
 EXECUTED, REJECTED, NO_TRADE = "executed", "rejected", "no_trade"
-FAILED, STOPPED, CANCELLED = "failed", "stopped", "cancelled"
-_RANK = {NO_TRADE: 1, REJECTED: 2, FAILED: 3, EXECUTED: 4, STOPPED: 5, CANCELLED: 6}
+FAILED, STOPPED, CANCELLED, ABORTED = "failed", "stopped", "cancelled", "aborted"
+_RANK = {
+    NO_TRADE: 1,
+    REJECTED: 2,
+    FAILED: 3,
+    EXECUTED: 4,
+    STOPPED: 5,
+    CANCELLED: 6,
+    ABORTED: 7,
+}
 
 
 class Cycle(Root):
@@ -181,6 +190,8 @@ class Cycle(Root):
     def _left_by(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
             self.outcome(CANCELLED, "cancelled")
+        elif isinstance(error, Aborted):
+            self.outcome(ABORTED, "process_ended")
         elif not leaves_in_peace(error):
             self.outcome(FAILED, type(error).__qualname__)
         elif not self._outcome and not self.errors:

@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
 from ffe_otel.capture.steps.arguments import number, optional_text, text
-from ffe_otel.capture.steps.base import Step, cycle_of, guarded, with_fields
+from ffe_otel.capture.steps.base import Aborted, Step, cycle_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import EXECUTED, FAILED
 
 if TYPE_CHECKING:
@@ -97,12 +97,13 @@ class Trade(Step):
             semconv.TRADE_EXECUTION, self.duration_ns / 1e9, platform, self._action
         )
         cycle = cycle_of()
-        if self.failure is not None:
+        left = isinstance(error, Aborted) or (error is not None and self.failure is None)
+        if left and self._filled is None:
+            return  # before the platform's answer: nobody knows
+        if self.failure is not None and not left:
             if cycle is not None:
                 cycle.outcome(FAILED, type(error).__qualname__ if error else "execution_failed")
             return
-        if error is not None and self._filled is None:
-            return  # left before the platform's answer: nobody knows
         execution = {
             "asset_pair": self._asset_pair,
             "action": self._action,

@@ -73,7 +73,7 @@ export const PHASES = ["perception", "reasoning", "risk_check", "execution", "le
 export const STATE_EVENT = "agent_states";
 export const STATES = { 1: "learning", 2: "perception", 3: "reasoning", 4: "risk_check", 5: "execution" };
 
-export const OUTCOMES = ["executed", "rejected", "no_trade", "failed", "stopped", "cancelled"];
+export const OUTCOMES = ["executed", "rejected", "no_trade", "failed", "stopped", "cancelled", "aborted"];
 
 export const words = (name) => String(name).replaceAll("_", " ");
 

@@ -13,6 +13,7 @@ import contextlib
 import os
 import queue
 import signal
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -38,11 +39,22 @@ def at_fork(handle: Handle) -> None:
 
     def in_child() -> None:
         found = reference()
-        if found is not None and found.runtime is not None:
-            found.runtime.forget_open()
+        if found is None or found.runtime is None:
+            return
+        found.runtime.forget_open()
+        if "multiprocessing.util" in sys.modules:
+            _at_end_of_worker(found)
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=in_child)
+
+
+def _at_end_of_worker(handle: Handle) -> None:
+    """A child of multiprocessing ends without atexit, and clears finalizers as it starts."""
+    from multiprocessing import util
+
+    # It also clears atexit, which may hold the only other reference to the handle.
+    util.register_after_fork(handle, lambda _: util.Finalize(handle, handle.close, exitpriority=0))
 
 
 class Termination:
@@ -55,10 +67,9 @@ class Termination:
     def __init__(self, handle: Handle, deadline_seconds: float) -> None:
         self._handle = handle
         self._deadline = deadline_seconds
-        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._previous: Any = None
-        self._pid = os.getpid()
+        self._installed = False
+        self._pid = 0
 
     def install(self) -> Callable[[], None]:
         """Take SIGTERM where that is possible and useful; returns the undoing."""
@@ -71,8 +82,29 @@ class Termination:
             signal.signal(signal.SIGTERM, self._handler)
         except ValueError:
             return lambda: None
-        threading.Thread(target=self._work, name="ffe-otel-sigterm", daemon=True).start()
+        self._installed = True
+        self._start_worker()
+        if hasattr(os, "register_at_fork"):
+            restart = weakref.WeakMethod(self._in_child)
+
+            def after_fork() -> None:
+                if method := restart():
+                    method()
+
+            os.register_at_fork(after_in_child=after_fork)
         return self._undo
+
+    def _in_child(self) -> None:
+        # The handler is inherited, the thread that it hands its work to is not.
+        if self._installed:
+            with contextlib.suppress(RuntimeError):  # no more threads: it sends nothing then
+                self._start_worker()
+
+    def _start_worker(self) -> None:
+        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="ffe-otel-sigterm", daemon=True).start()
+        self._pid = os.getpid()
 
     def _handler(self, number: int, frame: FrameType | None) -> None:
         chained = callable(self._previous)
@@ -99,6 +131,7 @@ class Termination:
                 return
 
     def _undo(self) -> None:
+        self._installed = False
         self._asked.put("stop")
         on_main = threading.current_thread() is threading.main_thread()
         if on_main and signal.getsignal(signal.SIGTERM) == self._handler:

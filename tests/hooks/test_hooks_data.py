@@ -30,7 +30,9 @@ def test_candles_come_under_the_answer_they_are_for(run_engine):
     cycle = run_engine(cycles=1, assets=("AAPL",)).cycles[0]
 
     (comprehensive,) = cycle.named(semconv.SPAN_DATA_FETCH, endpoint="comprehensive_market_data")
-    paths = [cycle.path(span) for span in cycle.named(semconv.SPAN_DATA_FETCH, endpoint="candles")]
+    candles = cycle.named(semconv.SPAN_DATA_FETCH, endpoint="candles")
+    paths = [cycle.path(span) for span in candles]
+    assert {span.attributes[semconv.ASSET_PAIR] for span in candles} == {"AAPL"}
     fetch = semconv.SPAN_DATA_FETCH
     assert ["ffe.cycle", "ffe.phase.reasoning", fetch, fetch] in paths
     assert ["ffe.cycle", "ffe.phase.perception", fetch, fetch] in paths

@@ -14,7 +14,7 @@ from opentelemetry import context as otel_context
 from ffe_otel import semconv
 from ffe_otel.capture import api, runtime
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks import outcome, recovery
+from ffe_otel.capture.hooks import about, outcome, recovery
 from ffe_otel.capture.hooks.facts import carrying, field, integer, platform_name, state_name, text
 from ffe_otel.capture.hooks.reasons import KILL_SWITCH, STALE_DATA
 
@@ -28,6 +28,9 @@ MODULE: Final = "finance_feedback_engine.agent.trading_loop_agent"
 _LOGGING_MODULE: Final = "finance_feedback_engine.monitoring.logging_config"
 _CLASS: Final = "TradingLoopAgent"
 _IDLE: Final = "IDLE"
+_DONE_WITH_A_DECISION: Final = frozenset(
+    {"decision_approved", "decision_rejected", "decision_filtered"}
+)
 _NOTES: Final = otel_context.create_key("ffe-otel-cycle-notes")
 _PERCEIVING: Final = otel_context.create_key("ffe-otel-perceiving")
 
@@ -117,6 +120,7 @@ def _cycle(call: Call) -> Generator[None, Any, None]:
             agent_id=_agent_ids.of(agent),
             number=(integer(getattr(agent, "_cycle_count", None)) or 0) + 1,
         ) as cycle,
+        about.in_the_loop(),
         carrying(_NOTES, notes),
         carrying(outcome.PLATFORM, _platform(agent)),
     ):
@@ -154,6 +158,7 @@ def _perception(call: Call) -> Generator[None, Any, None]:
 def _transition(call: Call) -> Generator[None, Any, None]:
     agent, new = call.instance, state_name(call.get("new_state"))
     old = state_name(getattr(agent, "state", None))
+    about.turn_to()  # done with the last decision of the phase
     yield
     if state_name(getattr(agent, "state", None)) != new:
         return  # an agent that was stopped stays where it is
@@ -196,13 +201,15 @@ def _killed(agent: Any) -> None:
 
 def _dashboard_event(call: Call) -> Generator[None, Any, None]:
     event = call.get("event")
-    kind = field(event, "type")
+    kind = text(field(event, "type"))
     if kind == "data_freshness_failed":
         reason = text(field(event, "reason")) or "market data is stale"
         api.risk_veto("data_freshness", STALE_DATA, reason)
     elif kind in {"recovery_complete", "recovery_failed"}:
         recovery.told(event)
     yield
+    if kind in _DONE_WITH_A_DECISION:
+        about.turn_to()
 
 
 def _state_exception(call: Call) -> Generator[None, Any, None]:

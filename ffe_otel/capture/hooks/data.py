@@ -13,6 +13,7 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks import about
 from ffe_otel.capture.hooks.facts import (
     UNKNOWN,
     carrying,
@@ -65,18 +66,16 @@ def _composite(service: str, endpoint: str) -> Body:
     return body
 
 
-def _real(service: str, endpoint: str, pair_parameter: str = "asset_pair") -> Body:
-    """A call that goes out."""
-
-    def body(call: Call) -> Generator[None, Any, None]:
-        with api.data_fetch(service, endpoint, asset_pair=text(call.get(pair_parameter))) as step:
-            try:
-                yield
-            except BaseException as error:
-                _failed(step, error)
-                raise
-
-    return body
+def _candles(call: Call) -> Generator[None, Any, None]:
+    # The instrument by the name the agent has for it; the product's is Coinbase's own.
+    product = {"product_id": call.get("product_id")}
+    pair = text(api.log_context().get("asset_pair")) or about.asset_pair_of(product)
+    with api.data_fetch("coinbase", "candles", asset_pair=pair) as step:
+        try:
+            yield
+        except BaseException as error:
+            _failed(step, error)
+            raise
 
 
 def _alpha_vantage_request(call: Call) -> Generator[None, Any, None]:
@@ -143,20 +142,24 @@ def _holdings(platform: str, breakdown: Any) -> None:
 
 def _analysis(call: Call) -> Generator[None, Any, None]:
     """The agent swallows a failed analysis and goes on with the next asset."""
+    pair = text(call.get("asset_pair"))
     try:
-        result = yield
+        with about.about(pair):
+            result = yield
     except Exception as error:
-        _analysis_failed(call, error)
+        _analysis_failed(pair, error)
         raise
+    finally:
+        about.stay_with(pair)
     metadata = field(result, "ensemble_metadata")
     if field(metadata, "error_type") is not None:
-        _analysis_failed(call, text(field(metadata, "error_message")) or "no quorum of providers")
+        _analysis_failed(pair, text(field(metadata, "error_message")) or "no quorum of providers")
 
 
-def _analysis_failed(call: Call, error: BaseException | str) -> None:
+def _analysis_failed(pair: str | None, error: BaseException | str) -> None:
     cycle = api.current_cycle()
     if cycle is not None:
-        cycle.error(error, f"analysis of {text(call.get('asset_pair')) or UNKNOWN}")
+        cycle.error(error, f"analysis of {pair or UNKNOWN}")
 
 
 def _alpha_vantage(method: str, wrapper: Body, *parameters: str) -> Hook:
@@ -184,7 +187,7 @@ HOOKS: Final = (
         "data.coinbase.candles",
         f"{_PACKAGE}.data_providers.coinbase_data",
         "CoinbaseDataProvider._fetch_candles_from_api",
-        _real("coinbase", "candles", "product_id"),
+        _candles,
         ("product_id",),
     ),
     Hook(

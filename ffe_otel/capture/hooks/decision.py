@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ffe_otel import semconv
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks import provider_request
+from ffe_otel.capture.hooks import about, provider_request
 from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, text
 from ffe_otel.capture.hooks.reasons import engine_code
 
@@ -35,13 +35,14 @@ def _generate(call: Call) -> Generator[None, Any, None]:
 
 
 def _describe(step: Decision, decision: dict[str, Any]) -> None:
-    code = _reason_code(decision)
+    code, decision_id = _reason_code(decision), text(decision.get("id"))
+    about.decided(decision_id)
     if provider_request.is_fallback(decision):
         _made_up(step, code)
     step.result(
         text(decision.get("policy_action")) or text(decision.get("action")),
         number(decision.get("confidence")),
-        decision_id=text(decision.get("id")),
+        decision_id=decision_id,
         provider=text(decision.get("ai_provider")),
         origin=text(decision.get("decision_origin")),
         market_regime=text(decision.get("market_regime")),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks.about import turn_to
 from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, platform_name, text
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ _CLOSING: Final = frozenset({"CLOSE", "REDUCE"})
 
 def _execute(call: Call) -> Generator[None, Any, None]:
     engine, decision = call.instance, call.get("modified_decision")
+    pair, decision_id = text(field(decision, "asset_pair")), text(call.get("decision_id"))
+    turn_to(pair, decision_id)  # the agent goes on about it after the order
     with api.trade(
-        text(field(decision, "asset_pair")) or UNKNOWN,
+        pair or UNKNOWN,
         _side(decision),
         platform_name(getattr(engine, "trading_platform", None)),
-        decision_id=text(call.get("decision_id")),
+        decision_id=decision_id,
         confidence=number(field(decision, "confidence")),
     ) as step:
         result = yield

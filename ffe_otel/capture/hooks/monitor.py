@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks.about import about_trade
 from ffe_otel.capture.hooks.facts import carrying, number, text
 
 if TYPE_CHECKING:
@@ -42,15 +43,26 @@ def _thread(_call: Call) -> Generator[None, Any, None]:
         yield
 
 
+@contextmanager
+def _in_pass(name: str) -> Iterator[None]:
+    if otel_context.get_value(_PASS) is not None:
+        yield  # part of the pass that called it
+        return
+    with api.monitor(name) as step, carrying(_PASS, step):
+        yield
+
+
 def _pass(name: str) -> Body:
     def body(_call: Call) -> Generator[None, Any, None]:
-        if otel_context.get_value(_PASS) is not None:
-            yield  # part of the pass that called it
-            return
-        with api.monitor(name) as step, carrying(_PASS, step):
+        with _in_pass(name):
             yield
 
     return body
+
+
+def _completed(call: Call) -> Generator[None, Any, None]:
+    with _in_pass("trade_completed"), about_trade(call.get("metrics")):
+        yield
 
 
 def _limit_hit(call: Call) -> Generator[None, Any, None]:
@@ -75,7 +87,7 @@ HOOKS: Final = (
     _monitor("_check_portfolio_pnl_limits", _pass("portfolio_limits")),
     _monitor("_handle_portfolio_limit_hit", _limit_hit, "limit_type", "current_pnl_pct"),
     _monitor("_detect_new_trades", _pass("detect_trades")),
-    _monitor("_on_trade_completed", _pass("trade_completed")),
+    _monitor("_on_trade_completed", _completed, "metrics"),
     _monitor("_process_pending_trades", _pass("pending_trades"), optional=True),
     _monitor("_maybe_execute_market_pulse", _pass("market_pulse"), optional=True),
     Hook(

@@ -18,6 +18,7 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks.about import about_trade, asset_pair_of
 from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, text
 
 if TYPE_CHECKING:
@@ -31,27 +32,28 @@ _ORDER_RECORD: Final = "order_id_tracking"
 
 def _saved(call: Call) -> Generator[None, Any, None]:
     outcome = call.get("outcome")
-    yield
+    with about_trade(outcome):
+        yield
     if field(outcome, "recorded_via") != _ORDER_RECORD:
         _report(outcome)
 
 
 def _tallied(call: Call) -> Generator[None, Any, None]:
-    yield
+    outcome = call.get("trade_outcome")
+    with about_trade(outcome):
+        yield
     engine = getattr(call.instance, "engine", None)
     if getattr(engine, "trade_outcome_recorder", None) is None:
-        _report(call.get("trade_outcome"))
+        _report(outcome)
 
 
 def _report(outcome: Any) -> None:
     pnl = number(field(outcome, "realized_pnl"))
     if pnl is None:
         return
-    product = field(outcome, "product") or field(outcome, "product_id")
-    pair = text(field(outcome, "asset_pair")) or (text(product) or UNKNOWN).replace("-", "")
     platform = text(field(outcome, "platform")) or text(otel_context.get_value(PLATFORM))
     api.trade_outcome(
-        pair,
+        asset_pair_of(outcome) or UNKNOWN,
         pnl,
         action=text(field(outcome, "side")) or UNKNOWN,
         platform=platform or UNKNOWN,

@@ -14,6 +14,7 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks.about import about_decision, turn_to
 from ffe_otel.capture.hooks.facts import carrying, field, text
 from ffe_otel.capture.hooks.reasons import MARKET_HOURS, OTHER, STALE_DATA, engine_code, risk_code
 
@@ -52,8 +53,10 @@ def _verdict(result: Any) -> tuple[bool, str | None]:
 
 
 def _validate(call: Call) -> Generator[None, Any, None]:
-    check = _Check()
-    with api.risk_check(_pair(call.get("decision"))) as step, carrying(_CHECK, check):
+    check, decision = _Check(), call.get("decision")
+    pair = _pair(decision)
+    turn_to(pair, text(field(decision, "id")))
+    with api.risk_check(pair) as step, carrying(_CHECK, check):
         allowed, reason = _verdict((yield))
         if allowed:
             step.approve(reason)
@@ -107,10 +110,16 @@ def _performance(call: Call) -> Generator[None, Any, None]:
         )
 
 
+def _gate(call: Call) -> Generator[None, Any, None]:
+    with about_decision(call.get("decision")):
+        yield
+
+
 def _not_executed(call: Call) -> Generator[None, Any, None]:
     decision, code = call.get("decision"), str(call.get("reason_code"))
     reason, pair = text(call.get("reason")), _pair(decision)
-    yield
+    with about_decision(decision):
+        yield
     if code != _COUNTED_ALREADY:
         layer = _LAYERS.get(code, "execution_gate")
         api.risk_veto(layer, engine_code(code), reason or code, pair)
@@ -135,6 +144,13 @@ HOOKS: Final = (
         _AGENT,
         "TradingLoopAgent._check_performance_based_risks",
         _performance,
+        ("decision",),
+    ),
+    Hook(
+        "risk.execution_gate",
+        _AGENT,
+        "TradingLoopAgent._should_execute_with_reason",
+        _gate,
         ("decision",),
     ),
     Hook(

@@ -82,6 +82,7 @@ class Cycle(Root):
         self._cost_known = False
         self._tokens = 0
         self._pnl: float | None = None
+        self._fields: dict[str, object] = {}
 
     @property
     def correlation_id(self) -> str | None:
@@ -157,6 +158,11 @@ class Cycle(Root):
             self._cost_known = True
 
     @guarded
+    def moved(self, state: str) -> None:
+        """Say what state the agent is in, for what is logged outside phases."""
+        self._fields["agent_state"] = text(state, "Cycle.moved")
+
+    @guarded
     def earned(self, pnl_dollars: float) -> None:
         """Add realised profit or loss."""
         pnl = number(pnl_dollars, "Cycle.earned")
@@ -171,11 +177,14 @@ class Cycle(Root):
 
     def _context(self, context: Context) -> Context:
         context = otel_context.set_value(_CYCLE_KEY, self, context)
-        return otel_context.set_value(_FIELDS_KEY, {}, context)
+        self._fields = {}
+        return otel_context.set_value(_FIELDS_KEY, self._fields, context)
 
     def _begun(self, rt: Runtime) -> None:
         rt.at_work()
         agent = self.agent_id = self.agent_id or rt.agent_id
+        if agent in rt.agent_states:
+            self.moved(rt.agent_states[agent])
         self.set({semconv.AGENT_ID: agent, semconv.RUN_CORRELATION_ID: self._run_id})
         if self.span.is_recording():
             rt.emit(
@@ -254,6 +263,9 @@ def transition(
         before, state = optional_text(old, "transition"), text(new, "transition")
         value = semconv.AGENT_STATES.get(state, -1)
         rt.agent_states[agent] = state
+        if cycle is not None and cycle.agent_id == agent:
+            cycle.moved(state)
+            set_state("agent_state", state)
         rt.instruments.record(semconv.AGENT_STATE_GAUGE, value)
         rt.instruments.record(semconv.AGENT_TRANSITIONS, 1, before or "NONE", state)
         rt.emit(

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from ffe_otel import semconv
 from ffe_otel.capture.steps.arguments import number, optional_text, text, whole
-from ffe_otel.capture.steps.base import Step, guarded
+from ffe_otel.capture.steps.base import Step, guarded, with_fields
 from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeout
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from ffe_otel.capture.runtime import Runtime
 
 
@@ -24,10 +26,11 @@ class Fetch(Step):
         self._service = text(service, "data_fetch")
         self._endpoint = text(endpoint, "data_fetch")
         self._method = text(method, "data_fetch")
+        self._asset_pair = optional_text(asset_pair, "data_fetch")
         self.attributes[semconv.DATA_SERVICE] = self._service
         self.attributes[semconv.DATA_ENDPOINT] = self._endpoint
-        if pair := optional_text(asset_pair, "data_fetch"):
-            self.attributes[semconv.ASSET_PAIR] = pair
+        if self._asset_pair:
+            self.attributes[semconv.ASSET_PAIR] = self._asset_pair
 
     def _reset(self) -> None:
         super()._reset()
@@ -51,6 +54,9 @@ class Fetch(Step):
     def cached(self, hit: bool = True) -> None:
         """The answer came from a cache: no API call is counted."""
         self._cached = hit
+
+    def _context(self, context: Context) -> Context:
+        return with_fields(context, asset_pair=self._asset_pair)
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
         if self._cached:

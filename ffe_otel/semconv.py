@@ -85,6 +85,7 @@ CYCLE_ID: Final = "ffe.cycle.id"
 CYCLE_OUTCOME: Final = "ffe.cycle.outcome"
 CYCLE_REASON: Final = "ffe.cycle.reason"
 CYCLE_ERRORS: Final = "ffe.cycle.errors"
+CYCLE_TRADES: Final = "ffe.cycle.trades"
 PHASE: Final = "ffe.phase"
 ASSET_PAIR: Final = "ffe.asset_pair"
 ASSET_PAIRS: Final = "ffe.asset_pairs"
@@ -170,7 +171,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
     for a in (
         Attribute(AGENT_ID, "string", "which agent of the process began the cycle"),
         Attribute(AGENT_STATE, "string", "state of the agent's OODA state machine"),
-        Attribute(CYCLE_NUMBER, "int", "the agent's own count of the cycle"),
+        Attribute(CYCLE_NUMBER, "int", "which cycle of its agent it is, failed ones counted"),
         Attribute(CYCLE_ID, "string", "the engine's own short cycle id"),
         Attribute(
             CYCLE_OUTCOME,
@@ -179,6 +180,9 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         ),
         Attribute(CYCLE_REASON, "string", "reason code of the layer that decided the outcome"),
         Attribute(CYCLE_ERRORS, "int", "failures under the cycle, swallowed ones included"),
+        Attribute(
+            CYCLE_TRADES, "int", "orders executed; the cycle's own ffe.trade.* are of the last"
+        ),
         Attribute(PHASE, "string", "OODA phase the span belongs to"),
         Attribute(ASSET_PAIR, "string", "instrument, for example BTCUSD", _P),
         Attribute(ASSET_PAIRS, "string[]", "all instruments of the cycle", _P),

@@ -242,6 +242,31 @@ def test_a_cycle_that_gives_up_without_an_exception_is_an_error(start_engine):
     assert engine.cycles[0].root.status.status_code is StatusCode.ERROR
 
 
+def test_cycles_that_fail_are_numbered_too(start_engine):
+    engine = start_engine(cycles=4)
+    run_phases, begun = engine.agent._run_phases, []
+
+    async def fail_the_second_and_third(span):
+        begun.append(span)
+        return await run_phases(span) if len(begun) in {1, 4} else False
+
+    engine.agent._run_phases = fail_the_second_and_third
+    engine.agent.config.main_loop_error_backoff_seconds = 0.0
+    engine.run()
+
+    assert engine.agent._cycle_count == 2
+    numbers = [cycle.attributes[semconv.CYCLE_NUMBER] for cycle in engine.cycles]
+    assert numbers == [1, 2, 3, 4]
+
+
+def test_a_cycle_says_how_many_orders_it_executed(run_engine):
+    engine = run_engine(cycles=2, llm="debate")
+
+    executed = [len(cycle.named("ffe.trade.execute")) for cycle in engine.cycles]
+    assert [cycle.attributes[semconv.CYCLE_TRADES] for cycle in engine.cycles] == executed
+    assert max(executed) == 2
+
+
 def test_agents_of_one_process_are_told_apart(start_engine):
     first, second = start_engine(), start_engine()
 

@@ -74,7 +74,21 @@ class _AgentIds:
             return self._numbers.setdefault(agent, number)
 
 
+class _CycleNumbers:
+    """Counts each agent's cycles: the engine's own count leaves out those that failed."""
+
+    def __init__(self) -> None:
+        self._last: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+    def of_next(self, agent: Any) -> int:
+        completed = integer(getattr(agent, "_cycle_count", None)) or 0
+        number = max(completed, self._last.get(agent, 0)) + 1
+        self._last[agent] = number
+        return number
+
+
 _agent_ids = _AgentIds()
+_cycle_numbers = _CycleNumbers()
 
 
 def _asset_pairs(agent: Any) -> list[str]:
@@ -118,7 +132,7 @@ def _cycle(call: Call) -> Generator[None, Any, None]:
         api.cycle(
             _asset_pairs(agent),
             agent_id=_agent_ids.of(agent),
-            number=(integer(getattr(agent, "_cycle_count", None)) or 0) + 1,
+            number=_cycle_numbers.of_next(agent),
         ) as cycle,
         about.in_the_loop(),
         carrying(_NOTES, notes),

@@ -76,6 +76,7 @@ class Cycle(Root):
         self._reason: str | None = None
         self._decision_rank = 0
         self.errors = 0
+        self._trades = 0
         self._first_error: str | None = None
         self._seen_errors: set[tuple[int, str]] = set()
         self._cost = 0.0
@@ -157,6 +158,10 @@ class Cycle(Root):
             self._cost += cost
             self._cost_known = True
 
+    def traded(self) -> None:
+        """Count an executed order."""
+        self._trades += 1
+
     @guarded
     def moved(self, state: str) -> None:
         """Say what state the agent is in, for what is logged outside phases."""
@@ -219,6 +224,7 @@ class Cycle(Root):
                 semconv.CYCLE_OUTCOME: self._outcome,
                 semconv.CYCLE_REASON: self._reason,
                 semconv.CYCLE_ERRORS: self.errors,
+                semconv.CYCLE_TRADES: self._trades,
                 semconv.LLM_TOKENS: self._tokens or None,
                 semconv.LLM_COST_USD: self._cost if self._cost_known else None,
                 semconv.TRADE_PNL_DOLLARS: self._pnl,

@@ -115,6 +115,7 @@ class Trade(Step):
         rt.emit(semconv.EVENT_TRADE, execution)
         if cycle is not None:
             cycle.outcome(EXECUTED, "executed")
+            cycle.traded()
             cycle.decided(
                 self._asset_pair, self._action, self._confidence, self._decision_id, rank=3
             )

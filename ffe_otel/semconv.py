@@ -118,6 +118,10 @@ RISK_REASON: Final = "ffe.risk.reason"
 RISK_REASON_CODE: Final = "ffe.risk.reason_code"
 RISK_LAYER: Final = "ffe.risk.layer"
 RISK_RULE: Final = "ffe.risk.rule"
+# The venue, as the label ``platform`` of metrics and events: ``paper``, ``coinbase``,
+# ``oanda``, which is what the engine's unified platform calls those behind it, whatever
+# they call themselves (``mock``, ``coinbase_advanced``). ``unified`` is for what concerns
+# several at once, such as recovery, and for an order that was routed to none of several.
 TRADE_PLATFORM: Final = "ffe.trade.platform"
 TRADE_ACTION: Final = "ffe.trade.action"
 TRADE_SUCCESS: Final = "ffe.trade.success"
@@ -217,7 +221,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute(RISK_REASON_CODE, "string", "bounded reason, the label of the counter"),
         Attribute(RISK_LAYER, "string", "which of the engine's rejection layers spoke"),
         Attribute(RISK_RULE, "string", "sub-check of the gatekeeper"),
-        Attribute(TRADE_PLATFORM, "string", "platform that took the order"),
+        Attribute(TRADE_PLATFORM, "string", "venue: paper, coinbase, oanda, or unified"),
         Attribute(TRADE_ACTION, "string", "buy or sell side as executed"),
         Attribute(TRADE_SUCCESS, "boolean", "the platform accepted the order"),
         Attribute(TRADE_ORDER_ID, "string", "order id of the platform"),

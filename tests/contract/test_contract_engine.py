@@ -22,6 +22,8 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 from otlp_sink import Sink, attributes, serve  # noqa: E402 - shared with the end-to-end tests
 
 ENGINE = os.environ["FFE_ENGINE_SRC"]
+# This checkout comes first, whatever the engine's environment has installed.
+PYTHONPATH = os.pathsep.join([ENGINE, str(HERE), str(HERE.parents[1])])
 INSTRUMENT = Path(sys.executable).parent / "opentelemetry-instrument"
 OWN_ROOTS = {
     semconv.SPAN_CYCLE,
@@ -41,7 +43,7 @@ def start(tmp_path: Path, command: list[Any], **variables: str) -> Any:
     """Run a command beside the engine; returns the JSON of its last line."""
     done = subprocess.run(
         [str(part) for part in command],
-        env=os.environ | {"PYTHONPATH": f"{ENGINE}{os.pathsep}{HERE}"} | variables,
+        env=os.environ | {"PYTHONPATH": PYTHONPATH} | variables,
         cwd=tmp_path,
         capture_output=True,
         text=True,

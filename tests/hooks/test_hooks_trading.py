@@ -119,7 +119,7 @@ def test_an_order_is_one_span_with_what_the_platform_said(run_engine):
     attributes = trade.attributes
     assert cycle.path(trade) == ["ffe.cycle", "ffe.phase.execution", "ffe.trade.execute"]
     assert attributes[semconv.TRADE_ACTION] in {"BUY", "SELL"}
-    assert attributes[semconv.TRADE_PLATFORM] == "mock"
+    assert attributes[semconv.TRADE_PLATFORM] == "paper"
     assert attributes[semconv.TRADE_SUCCESS] is True
     for name in (
         semconv.TRADE_ORDER_ID,
@@ -133,7 +133,7 @@ def test_an_order_is_one_span_with_what_the_platform_said(run_engine):
     (execution,) = engine.telemetry.events(semconv.EVENT_TRADE)
     assert execution["decision_id"] == attributes[semconv.DECISION_ID]
     (labels,) = engine.labels(semconv.TRADE_EXECUTION)
-    assert labels == {"platform": "mock", "action": attributes[semconv.TRADE_ACTION]}
+    assert labels == {"platform": "paper", "action": attributes[semconv.TRADE_ACTION]}
 
 
 def test_a_platform_that_raises_fails_the_trade_and_the_cycle(run_engine):
@@ -201,7 +201,7 @@ def test_a_closed_trade_is_told_once(run_engine):
         if cycle.named("ffe.trade.outcome")
     ]
     assert sum(earned) == pytest.approx(pnl)
-    assert {span.attributes[semconv.TRADE_PLATFORM] for span in outcomes} == {"unified"}
+    assert {span.attributes[semconv.TRADE_PLATFORM] for span in outcomes} == {"paper"}
 
 
 def recorder(tmp_path):
@@ -254,7 +254,7 @@ def test_recovery_is_part_of_the_cycle_it_happens_in(run_engine):
     assert first.path(span) == ["ffe.cycle", "ffe.position.recovery"]
     assert span.attributes[semconv.RECOVERY_POSITIONS] == 0
     assert second.named("ffe.position.recovery") == []
-    assert engine.labels(semconv.RECOVERY_DURATION) == [{"platform": "unified"}]
+    assert engine.labels(semconv.RECOVERY_DURATION) == [{"platform": "paper"}]
 
 
 def test_recovery_outside_a_cycle_is_a_trace_of_its_own(start_engine):

@@ -14,8 +14,8 @@ from opentelemetry import context as otel_context
 from ffe_otel import semconv
 from ffe_otel.capture import api, runtime
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks import about, outcome, recovery
-from ffe_otel.capture.hooks.facts import carrying, field, integer, platform_name, state_name, text
+from ffe_otel.capture.hooks import about, outcome, recovery, venues
+from ffe_otel.capture.hooks.facts import carrying, field, integer, state_name, text
 from ffe_otel.capture.hooks.reasons import KILL_SWITCH, STALE_DATA
 
 if TYPE_CHECKING:
@@ -96,11 +96,9 @@ def _asset_pairs(agent: Any) -> list[str]:
     return [pair for pair in pairs if isinstance(pair, str)]
 
 
-def _platform(agent: Any) -> str:
+def _venue(agent: Any) -> str:
     platform = getattr(agent, "trading_platform", None)
-    return platform_name(
-        platform or getattr(getattr(agent, "engine", None), "trading_platform", None)
-    )
+    return venues.of(platform or getattr(getattr(agent, "engine", None), "trading_platform", None))
 
 
 def _cancel_requests() -> int:
@@ -136,7 +134,7 @@ def _cycle(call: Call) -> Generator[None, Any, None]:
         ) as cycle,
         about.in_the_loop(),
         carrying(_NOTES, notes),
-        carrying(outcome.PLATFORM, _platform(agent)),
+        carrying(outcome.VENUE, _venue(agent)),
     ):
         cycle.set({semconv.RUN_CORRELATION_ID: _run_correlation_id()})
         completed = yield

@@ -12,6 +12,7 @@ from ffe_otel.capture.hooks import (
     data,
     decision,
     execution,
+    holdings,
     llm,
     monitor,
     outcome,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 def all_hooks() -> Sequence[Hook]:
     """Every hook on the engine and on the LLM client it uses."""
     seams = (
-        agent, recovery, data, cache, decision, llm, risk, execution, outcome, breaker, monitor,
+        agent, recovery, data, holdings, cache, decision, llm, risk, execution, outcome, breaker,
+        monitor,
     )  # fmt: skip
     return tuple(hook for seam in seams for hook in seam.HOOKS)

@@ -13,7 +13,7 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks import about
+from ffe_otel.capture.hooks import about, holdings
 from ffe_otel.capture.hooks.facts import (
     UNKNOWN,
     carrying,
@@ -116,28 +116,15 @@ def _portfolio(call: Call) -> Generator[None, Any, None]:
     if otel_context.get_value(_PORTFOLIO) is not None:
         yield
         return
-    name = platform_name(getattr(call.instance, "trading_platform", None))
-    with api.data_fetch(name, "portfolio") as step:
+    platform = getattr(call.instance, "trading_platform", None)
+    with api.data_fetch(platform_name(platform), "portfolio") as step:
         try:
             with carrying(_PORTFOLIO, True):
                 breakdown = yield
         except BaseException as error:
             _failed(step, error)
             raise
-    _holdings(name, breakdown)
-
-
-def _holdings(platform: str, breakdown: Any) -> None:
-    """Value and open positions; a platform that unites several is told by its parts."""
-    parts = field(breakdown, "platform_breakdowns")
-    shown = parts if isinstance(parts, dict) and parts else {platform: breakdown}
-    for name, part in shown.items():
-        positions = field(part, "futures_positions") or field(part, "positions")
-        api.portfolio(
-            str(name),
-            value_dollars=number(field(part, "total_value_usd")),
-            active_trades=len(positions) if isinstance(positions, list) else 0,
-        )
+    holdings.told(platform, breakdown)
 
 
 def _analysis(call: Call) -> Generator[None, Any, None]:

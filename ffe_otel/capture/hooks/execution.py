@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import context as otel_context
+
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks import venues
 from ffe_otel.capture.hooks.about import turn_to
-from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, platform_name, text
+from ffe_otel.capture.hooks.facts import UNKNOWN, carrying, field, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.steps.trading import Trade
 
 
+_ORDER: Final = otel_context.create_key("ffe-otel-order")
 _OPENING: Final = frozenset({"OPEN", "ADD"})
 _CLOSING: Final = frozenset({"CLOSE", "REDUCE"})
 
@@ -28,12 +32,21 @@ def _execute(call: Call) -> Generator[None, Any, None]:
     with api.trade(
         pair or UNKNOWN,
         _side(decision),
-        platform_name(getattr(engine, "trading_platform", None)),
+        venues.of(getattr(engine, "trading_platform", None)),
         decision_id=decision_id,
         confidence=number(field(decision, "confidence")),
     ) as step:
-        result = yield
+        with carrying(_ORDER, step):
+            result = yield
         _settle(step, result)
+
+
+def _routed(_call: Call) -> Generator[None, Any, None]:
+    """The venue chosen of several, which an order that fails there does not name."""
+    venue = venues.named((yield))
+    order: Any = otel_context.get_value(_ORDER)
+    if order is not None and venue is not None:
+        order.routed(venue)
 
 
 def _side(decision: Any) -> str:
@@ -58,7 +71,7 @@ def _settle(step: Trade, result: Any) -> None:
         size=number(field(result, "filled_size")),
         fee=number(field(result, "fee_amount")),
         slippage=slippage / 100 if slippage is not None else None,
-        platform=text(field(result, "platform")),
+        platform=venues.named(field(result, "platform")),
     )
 
 
@@ -69,5 +82,12 @@ HOOKS: Final = (
         "FinanceFeedbackEngine.execute_decision_async",
         _execute,
         ("decision_id", "modified_decision"),
+    ),
+    Hook(
+        "execution.routing",
+        "finance_feedback_engine.trading_platforms.unified_platform",
+        "UnifiedTradingPlatform._resolve_target_platform_name",
+        _routed,
+        optional=True,
     ),
 )

@@ -18,6 +18,7 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
+from ffe_otel.capture.hooks import venues
 from ffe_otel.capture.hooks.about import about_trade, asset_pair_of
 from ffe_otel.capture.hooks.facts import UNKNOWN, field, number, text
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ffe_otel.capture.around import Call
 
-PLATFORM: Final = otel_context.create_key("ffe-otel-platform")
+VENUE: Final = otel_context.create_key("ffe-otel-venue")
 _ORDER_RECORD: Final = "order_id_tracking"
 
 
@@ -51,12 +52,12 @@ def _report(outcome: Any) -> None:
     pnl = number(field(outcome, "realized_pnl"))
     if pnl is None:
         return
-    platform = text(field(outcome, "platform")) or text(otel_context.get_value(PLATFORM))
+    venue = venues.named(field(outcome, "platform")) or text(otel_context.get_value(VENUE))
     api.trade_outcome(
         asset_pair_of(outcome) or UNKNOWN,
         pnl,
         action=text(field(outcome, "side")) or UNKNOWN,
-        platform=platform or UNKNOWN,
+        platform=venue or UNKNOWN,
         decision_id=text(field(outcome, "decision_id")),
         duration_seconds=number(field(outcome, "holding_duration_seconds")),
     )

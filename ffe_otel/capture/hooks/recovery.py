@@ -9,7 +9,8 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks.facts import carrying, field, integer, platform_name, text
+from ffe_otel.capture.hooks import venues
+from ffe_otel.capture.hooks.facts import carrying, field, integer, text
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,7 +26,7 @@ def _recover(call: Call) -> Generator[None, Any, None]:
         yield  # the state handler delegates to the recovery itself: one of them is enough
         return
     platform = getattr(call.instance, "trading_platform", None)
-    with api.recovery(platform_name(platform)) as step, carrying(_RECOVERY, step):
+    with api.recovery(venues.of(platform)) as step, carrying(_RECOVERY, step):
         yield
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
+from ffe_otel.capture import runtime
 from ffe_otel.capture.steps.arguments import number, optional_text, text
 from ffe_otel.capture.steps.base import Aborted, Step, cycle_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import EXECUTED, FAILED
@@ -57,6 +58,12 @@ class Trade(Step):
 
     def _context(self, context: Context) -> Context:
         return with_fields(context, asset_pair=self._asset_pair, decision_id=self._decision_id)
+
+    @guarded
+    def routed(self, platform: str) -> None:
+        """The venue that the order goes to, where that is known only after it was sent."""
+        self._platform = text(platform, "Trade.routed")
+        self.set({semconv.TRADE_PLATFORM: self._platform})
 
     @guarded
     def filled(

@@ -132,6 +132,7 @@ TRADE_FILLED_SIZE: Final = "ffe.trade.filled_size"
 TRADE_FEE: Final = "ffe.trade.fee"
 TRADE_SLIPPAGE: Final = "ffe.trade.slippage"
 TRADE_PNL_DOLLARS: Final = "ffe.trade.pnl_dollars"
+TRADE_HELD_SECONDS: Final = "ffe.trade.held_seconds"
 TRADE_OUTCOME: Final = "ffe.trade.outcome"
 RECOVERY_POSITIONS: Final = "ffe.position.recovery.count"
 BREAKER_SERVICE: Final = "ffe.circuit_breaker.service"
@@ -222,7 +223,11 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute(RISK_LAYER, "string", "which of the engine's rejection layers spoke"),
         Attribute(RISK_RULE, "string", "sub-check of the gatekeeper"),
         Attribute(TRADE_PLATFORM, "string", "venue: paper, coinbase, oanda, or unified"),
-        Attribute(TRADE_ACTION, "string", "buy or sell side as executed"),
+        Attribute(
+            TRADE_ACTION,
+            "string",
+            "BUY or SELL of an order, CLOSE_LONG or CLOSE_SHORT of an outcome",
+        ),
         Attribute(TRADE_SUCCESS, "boolean", "the platform accepted the order"),
         Attribute(TRADE_ORDER_ID, "string", "order id of the platform"),
         Attribute(TRADE_ORDER_STATUS, "string", "order status of the platform"),
@@ -231,6 +236,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute(TRADE_FEE, "double", "fee in account currency", _F),
         Attribute(TRADE_SLIPPAGE, "double", "slippage as a fraction of price", _F),
         Attribute(TRADE_PNL_DOLLARS, "double", "realised profit or loss, USD", _F),
+        Attribute(TRADE_HELD_SECONDS, "double", "how long the closed position was held, seconds"),
         Attribute(TRADE_OUTCOME, "string", "win, loss or breakeven"),
         Attribute(RECOVERY_POSITIONS, "int", "positions recovered at start"),
         Attribute(BREAKER_SERVICE, "string", "circuit breaker's service"),
@@ -274,6 +280,9 @@ EVENT_RECORDS: Final = {
             ("agent_id", "environment"),
             {"state_value": int, "cycle_count": int},
         ),
+        # One for each executed order: its action is BUY or SELL, its duration the time from
+        # order to answer. And one for each outcome: its action is CLOSE_LONG or CLOSE_SHORT,
+        # and it alone has a profit or loss. How long the position was held is on the span.
         EventRecord(
             EVENT_TRADE,
             ("asset_pair", "action", "platform", "decision_id"),

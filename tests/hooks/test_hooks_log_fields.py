@@ -173,3 +173,21 @@ def test_a_trade_that_a_tracker_completes_is_logged_with_its_asset(start_engine)
     fields = record.log_record.attributes or {}
     assert fields[semconv.ASSET_PAIR] == "BTCUSD"
     assert fields[semconv.DECISION_ID] == "d-1"
+
+
+def test_log_records_say_which_decision_they_are_about(run_engine):
+    engine = run_engine(assets=("AAPL",))
+
+    cycle = engine.cycles[0]
+    decision = cycle.one("ffe.trade.execute").attributes[semconv.DECISION_ID]
+    by_span = {span.context.span_id: span.name for span in cycle.spans}
+    fields = {
+        by_span[record.log_record.span_id]: dict(record.log_record.attributes or {})
+        for record in engine.telemetry.logs
+        if record.log_record.span_id in by_span
+    }
+    assert fields["ffe.phase.reasoning"][semconv.AGENT_STATE] == "REASONING"
+    assert fields["ffe.phase.execution"][semconv.AGENT_STATE] == "EXECUTION"
+    assert fields["ffe.trade.execute"][semconv.ASSET_PAIR] == "AAPL"
+    assert fields["ffe.trade.execute"][semconv.DECISION_ID] == decision
+    assert semconv.DECISION_ID not in fields["ffe.phase.learning"]

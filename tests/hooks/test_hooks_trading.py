@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 
 import pytest
@@ -132,6 +131,9 @@ def test_an_order_is_one_span_with_what_the_platform_said(run_engine):
         assert attributes[name] == cycle.attributes[name]
     (execution,) = engine.telemetry.events(semconv.EVENT_TRADE)
     assert execution["decision_id"] == attributes[semconv.DECISION_ID]
+    assert execution["action"] == attributes[semconv.TRADE_ACTION]
+    assert "duration_seconds" in execution
+    assert "pnl_dollars" not in execution
     (labels,) = engine.labels(semconv.TRADE_EXECUTION)
     assert labels == {"platform": "paper", "action": attributes[semconv.TRADE_ACTION]}
 
@@ -227,8 +229,43 @@ def test_records_of_single_orders_are_no_closed_trades(ffe_telemetry, tmp_path):
 
     (event,) = ffe_telemetry.events(semconv.EVENT_TRADE)
     assert event["pnl_dollars"] == -29.96
-    assert event["duration_seconds"] == 60.0
+    assert event["action"] == "CLOSE_LONG"
+    assert "duration_seconds" not in event
     assert ffe_telemetry.metric_value("ffe_trades_closed_total", outcome="loss") == 1
+
+
+def test_orders_and_outcomes_are_told_apart_by_their_action(run_engine):
+    engine = run_engine(cycles=25, llm="debate", assets=("AAPL",))
+
+    told = engine.telemetry.events(semconv.EVENT_TRADE)
+    orders = [e for e in told if e["action"] in {"BUY", "SELL"}]
+    outcomes = [e for e in told if e["action"] in {"CLOSE_LONG", "CLOSE_SHORT"}]
+    assert len(orders) == engine.summary["trades_executed"]
+    assert len(outcomes) == engine.summary["trades_closed"] > 0
+    assert len(told) == len(orders) + len(outcomes)
+    assert all("duration_seconds" in e for e in orders)
+    assert all("pnl_dollars" in e for e in outcomes)
+    assert not any("pnl_dollars" in e for e in orders)
+    assert not any("duration_seconds" in e for e in outcomes)
+    closed = [s for s in engine.telemetry.spans if s.name == "ffe.trade.outcome"]
+    assert all(s.attributes[semconv.TRADE_HELD_SECONDS] >= 0 for s in closed)
+
+
+@pytest.mark.parametrize(
+    ("side", "action"),
+    [
+        ("LONG", "CLOSE_LONG"),
+        ("buy", "CLOSE_LONG"),
+        ("SHORT", "CLOSE_SHORT"),
+        ("UNKNOWN", "CLOSE"),
+        (None, "CLOSE"),
+    ],
+)
+def test_the_action_of_an_outcome(ffe_telemetry, tmp_path, side, action):
+    recorder(tmp_path)._save_outcome({**OUTCOME, "side": side})
+
+    (event,) = ffe_telemetry.events(semconv.EVENT_TRADE)
+    assert event["action"] == action
 
 
 def test_an_engine_without_a_recorder_has_the_agent_s_tally(start_engine):
@@ -351,25 +388,3 @@ def test_breakers_tell_every_state_they_take(ffe_telemetry):
     assert breaker.call_sync(half_open) == "up"
     assert seen == [semconv.BREAKER_STATES["half_open"]]
     assert state() == semconv.BREAKER_STATES["closed"]
-
-
-# Logs
-
-
-def test_log_records_say_which_decision_they_are_about(run_engine, caplog):
-    caplog.set_level(logging.INFO)
-    engine = run_engine(assets=("AAPL",))
-
-    cycle = engine.cycles[0]
-    decision = cycle.one("ffe.trade.execute").attributes[semconv.DECISION_ID]
-    by_span = {span.context.span_id: span.name for span in cycle.spans}
-    fields = {
-        by_span[record.log_record.span_id]: dict(record.log_record.attributes or {})
-        for record in engine.telemetry.logs
-        if record.log_record.span_id in by_span
-    }
-    assert fields["ffe.phase.reasoning"][semconv.AGENT_STATE] == "REASONING"
-    assert fields["ffe.phase.execution"][semconv.AGENT_STATE] == "EXECUTION"
-    assert fields["ffe.trade.execute"][semconv.ASSET_PAIR] == "AAPL"
-    assert fields["ffe.trade.execute"][semconv.DECISION_ID] == decision
-    assert semconv.DECISION_ID not in fields["ffe.phase.learning"]

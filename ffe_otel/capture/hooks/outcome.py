@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 VENUE: Final = otel_context.create_key("ffe-otel-venue")
 _ORDER_RECORD: Final = "order_id_tracking"
+_HELD: Final = {"LONG": "LONG", "BUY": "LONG", "SHORT": "SHORT", "SELL": "SHORT"}
 
 
 def _saved(call: Call) -> Generator[None, Any, None]:
@@ -56,11 +57,17 @@ def _report(outcome: Any) -> None:
     api.trade_outcome(
         asset_pair_of(outcome) or UNKNOWN,
         pnl,
-        action=text(field(outcome, "side")) or UNKNOWN,
+        action=_action(field(outcome, "side")),
         platform=venue or UNKNOWN,
         decision_id=text(field(outcome, "decision_id")),
         duration_seconds=number(field(outcome, "holding_duration_seconds")),
     )
+
+
+def _action(side: Any) -> str:
+    """What was closed, in words that no order has: both are ``trade_executions``."""
+    held = _HELD.get((text(side) or "").upper())
+    return f"CLOSE_{held}" if held else "CLOSE"
 
 
 HOOKS: Final = (

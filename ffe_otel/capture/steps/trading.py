@@ -156,7 +156,6 @@ class Outcome(Step):
             "platform": label(platform),
             "decision_id": said(decision_id),
             "pnl_dollars": self._pnl,
-            "duration_seconds": amount(duration_seconds),
             "confidence": amount(confidence),
         }
         given = {
@@ -166,6 +165,7 @@ class Outcome(Step):
             semconv.DECISION_ID: self._event["decision_id"],
             semconv.TRADE_PNL_DOLLARS: self._pnl,
             semconv.TRADE_OUTCOME: self._outcome,
+            semconv.TRADE_HELD_SECONDS: amount(duration_seconds),
         }
         self.attributes.update({k: v for k, v in given.items() if v is not None})
 
@@ -197,10 +197,11 @@ def trade_outcome(
     Args:
         asset_pair: instrument.
         pnl_dollars: realised profit or loss after fees, USD.
-        action: side or action that closed the position.
+        action: ``CLOSE_LONG`` or ``CLOSE_SHORT``, which tells the event from an order's.
         platform: trading platform.
         decision_id: decision that closed it.
-        duration_seconds: how long the position was held.
+        duration_seconds: how long the position was held; on the span only, since the
+            duration of a ``trade_executions`` event is that of an order.
         confidence: confidence of the decision, 0 to 100.
     """
     # A missing amount is as wrong as one that is no number; the text says it is none.

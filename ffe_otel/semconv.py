@@ -215,7 +215,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute(LLM_PHASE, "string", "pre_reason, bull, bear, judge, single, ..."),
         Attribute(LLM_COST_USD, "double", "cost of the call in USD, absent when unknown"),
         Attribute(LLM_TOKENS, "int", "input plus output tokens"),
-        Attribute(LLM_STATUS, "string", "success, failure or timeout"),
+        Attribute(LLM_STATUS, "string", "success, failure (an unusable answer, too) or timeout"),
         Attribute(RISK_VERDICT, "string", "approved or rejected"),
         Attribute(RISK_ACTION, "string", "what was enforced: allow or deny"),
         Attribute(RISK_REASON, "string", "the check's own words"),

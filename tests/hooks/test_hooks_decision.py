@@ -152,6 +152,110 @@ def test_an_answer_that_is_no_decision_is_an_error(run_engine, llm):
         assert cycle.attributes[semconv.CYCLE_REASON] == "malformed_provider_response"
 
 
+def unusable(engine, *phases):
+    """What counts the calls of these phases that the engine could not use: three ways."""
+    spans = [s for s in calls(engine.cycles[0]) if s.attributes[semconv.LLM_PHASE] in phases]
+    events = [e for e in engine.telemetry.events(semconv.EVENT_LLM_CALL) if e["phase"] in phases]
+    said = [s.attributes[semconv.LLM_STATUS] for s in spans]
+    assert said == [event[semconv.LLM_STATUS] for event in events]
+    assert [s in engine.cycles[0].failed for s in spans] == [status == "failure" for status in said]
+    return said
+
+
+@pytest.mark.parametrize(
+    ("llm", "provider", "phases"),
+    [
+        ("local", "ollama", ["single"]),
+        ("ensemble", "ollama", ["ensemble"]),
+        ("debate", "ollama", ["bull", "bear"]),
+        ("cli", "cli", ["single"]),
+    ],
+)
+def test_an_answer_that_the_engine_cannot_use_is_a_failed_call(run_engine, llm, provider, phases):
+    engine = run_engine(llm=llm, assets=("AAPL",), faults=["bad_llm_json"])
+
+    said = unusable(engine, *phases)
+    assert said
+    assert set(said) == {"failure"}
+    counted = engine.value(semconv.PROVIDER_REQUESTS, provider=provider, status="failure")
+    assert counted == len(said)
+    assert engine.cycles[0].attributes[semconv.LLM_TOKENS] > 0
+    assert engine.telemetry.handle.runtime.abort_open() == 0
+    assert engine.hook_failures == {}
+
+
+def test_only_the_answers_that_were_asked_for_again_are_failures(start_engine, monkeypatch):
+    from finance_feedback_engine.decision_engine import local_llm_provider
+
+    engine = start_engine(llm="local", assets=("AAPL",))
+    parse, parsed = local_llm_provider.parse_decision, []
+
+    def first_is_malformed(text):
+        parsed.append(text)
+        return parse(text) if len(parsed) > 1 else None
+
+    monkeypatch.setattr(local_llm_provider, "parse_decision", first_is_malformed)
+    engine.run()
+
+    assert unusable(engine, "single") == ["failure", "success"]
+    first, second = (
+        s for s in calls(engine.cycles[0]) if s.attributes[semconv.LLM_PHASE] == "single"
+    )
+    assert first.status.description == "the engine asked again"
+    assert first.end_time <= second.start_time
+    assert engine.cycles[0].attributes[semconv.CYCLE_OUTCOME] == "executed"
+
+
+def test_a_call_ends_when_it_was_answered_not_when_it_was_judged(start_engine, monkeypatch):
+    from finance_feedback_engine.decision_engine import local_llm_provider
+
+    engine = start_engine(llm="local", assets=("AAPL",))
+    parse = local_llm_provider.parse_decision
+
+    def slowly(text):
+        engine.telemetry.clock.advance(60)
+        return parse(text)
+
+    monkeypatch.setattr(local_llm_provider, "parse_decision", slowly)
+    engine.run()
+
+    call = by_phase(engine.cycles[0])["single"]
+    assert call.end_time - call.start_time < 60e9
+    seconds = engine.value(semconv.DECISION_GENERATION, provider="ollama", phase="single")
+    assert seconds < 60
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_reported_at_once(ffe_telemetry):
+    import ffe_otel
+    from ffe_otel.capture.hooks.provider_request import Request
+
+    request = Request("bull", judged=True)
+    with ffe_otel.cycle():
+        with ffe_otel.llm_call("ollama", "m", phase="bull") as call:
+            call.await_verdict()
+        request.judged = False
+        assert ffe_telemetry.events(semconv.EVENT_LLM_CALL) == []
+
+        request.answered(call)
+        request.judge("too late to say so")
+
+    (event,) = ffe_telemetry.events(semconv.EVENT_LLM_CALL)
+    assert event[semconv.LLM_STATUS] == "success"
+    assert request.failed_calls == 0
+
+
+def test_a_call_that_is_not_judged_when_the_process_ends_is_aborted(ffe_telemetry):
+    import ffe_otel
+
+    with ffe_otel.cycle():
+        with ffe_otel.llm_call("ollama", "m") as call:
+            call.await_verdict()
+        ffe_telemetry.handle.runtime.abort_open()
+
+    (span,) = (s for s in ffe_telemetry.spans if s.name == "chat m")
+    assert span.attributes[semconv.ABORTED] is True
+
+
 def test_a_command_that_fails_is_a_failed_call(run_engine):
     engine = run_engine(llm="cli", assets=("AAPL",), faults=["failing_provider"])
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.steps.llm import LLMCall
 
 _PACKAGE: Final = "finance_feedback_engine.decision_engine"
+_ASKED_AGAIN: Final = "the engine asked again"
 _ENGINE_TIMEOUT_SECONDS: Final = 120.0
 
 
@@ -46,10 +47,13 @@ def _measured(
     provider: str, model: str, prompt: str | None, completion: str
 ) -> Generator[None, Any, None]:
     request = provider_request.current() or provider_request.Request("single")
+    request.judge(_ASKED_AGAIN)
     request.calls += 1
     started = time.monotonic()
     try:
         with api.llm_call(provider, model, phase=request.phase) as step:
+            if request.judged:
+                step.await_verdict()
             answer = yield
             _describe(step, answer)
             step.content(prompt, text(field(answer, completion)))
@@ -59,6 +63,8 @@ def _measured(
     except BaseException:
         request.failed_calls += 1
         raise
+    if step.is_answered:
+        request.answered(step)
 
 
 def _describe(step: LLMCall, answer: Any) -> None:
@@ -80,8 +86,8 @@ def _too_late(request: Request, seconds: float) -> bool:
     return request.timeout_seconds is not None and seconds > request.timeout_seconds
 
 
-def _local_query(call: Call) -> Generator[None, Any, None]:
-    """The local provider knows how long the engine waits for a call."""
+def _local(call: Call) -> Request | None:
+    """The request, which the local provider knows the deadline of."""
     request = provider_request.current()
     if request is not None:
         timeouts = field(getattr(call.instance, "config", None), "api_timeouts")
@@ -90,7 +96,28 @@ def _local_query(call: Call) -> Generator[None, Any, None]:
             or number(field(timeouts, "llm_query"))
             or _ENGINE_TIMEOUT_SECONDS
         )
+    return request
+
+
+def _local_raw_query(call: Call) -> Generator[None, Any, None]:
+    _local(call)
     yield
+
+
+def _local_query(call: Call) -> Generator[None, Any, None]:
+    """It makes a decision of the text, asks again when it cannot, and gives up in the end."""
+    request = _local(call)
+    if request is None:
+        yield
+        return
+    request.judged, unusable = True, None
+    try:
+        decision = yield
+        if provider_request.is_fallback(decision):
+            unusable = provider_request.fallback_reason(decision)
+    finally:
+        request.judged = False
+        request.judge(unusable)
 
 
 HOOKS: Final = (
@@ -100,10 +127,10 @@ HOOKS: Final = (
             f"llm.local.{method}",
             f"{_PACKAGE}.local_llm_provider",
             f"LocalLLMProvider.{method}",
-            _local_query,
+            wrapper,
             ("request_timeout_s",),
         )
-        for method in ("query", "raw_query")
+        for method, wrapper in (("query", _local_query), ("raw_query", _local_raw_query))
     ),
     *(
         Hook(

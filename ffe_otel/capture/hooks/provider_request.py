@@ -8,7 +8,8 @@ OpenTelemetry context.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -19,12 +20,14 @@ from ffe_otel.capture.hooks.facts import carrying, field, text
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from ffe_otel.capture.steps.llm import LLMCall
+
 _REQUEST: Final = otel_context.create_key("ffe-otel-provider-request")
 _CLI_PROVIDERS: Final = frozenset({"cli", "codex", "qwen", "gemini", "copilot"})
 LOCAL: Final = "ollama"
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Request:
     """A request to a provider, filled in by the calls it leads to.
 
@@ -32,13 +35,29 @@ class Request:
         phase: what it is for: ``single``, ``ensemble``, ``pre_reason``, or a debate role.
         timeout_seconds: how long the engine waits for one call, ``None`` when not known.
         calls: calls to a model that were made for it.
-        failed_calls: those of them that failed.
+        failed_calls: those of them that failed, or had no usable answer.
+        judged: whether somebody is there to say which answers were of use.
     """
 
     phase: str
     timeout_seconds: float | None = None
     calls: int = 0
     failed_calls: int = 0
+    judged: bool = False
+    _answered: list[LLMCall] = dataclasses.field(default_factory=list)
+
+    def answered(self, call: LLMCall) -> None:
+        """A call has an answer that is still to be judged."""
+        self._answered.append(call)
+        if not self.judged:
+            self.judge()  # whoever would have done so gave up in the meantime
+
+    def judge(self, unusable: str | None = None) -> None:
+        """Report what has been answered, as failed where the engine had no use for it."""
+        with suppress(IndexError):
+            while True:
+                self._answered.pop().judge(unusable)
+                self.failed_calls += unusable is not None
 
 
 def current() -> Request | None:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.trace import SpanKind
+from opentelemetry import context as otel_context
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ffe_otel import semconv
 from ffe_otel.capture.steps.arguments import optional_text, text, whole
@@ -14,11 +15,27 @@ from ffe_otel.capture.steps.base import Step, cycle_of, guarded
 from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeout
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+
     from ffe_otel.capture.runtime import Runtime
 
 
+class _Answered(NamedTuple):
+    """When a call was answered that is still to be judged, and the context it ran in."""
+
+    at: int
+    duration_ns: int
+    context: Context
+
+
 class LLMCall(Step):
-    """A call to a model. The span follows the GenAI conventions (``chat {model}``)."""
+    """A call to a model. The span follows the GenAI conventions (``chat {model}``).
+
+    Whether an answer is of use is often known only after the call. A call that is told to
+    ``await_verdict`` is reported by ``judge``, as of the moment it was answered.
+    """
 
     kind = SpanKind.CLIENT
 
@@ -49,7 +66,9 @@ class LLMCall(Step):
         super()._reset()
         self._tokens: tuple[int | None, int | None] = (None, None)
         self._timed_out = False
-        self._answered: str | None = None
+        self._answered_by: str | None = None
+        self._awaits_verdict = False
+        self._answered: _Answered | None = None
 
     @guarded
     def tokens(
@@ -71,8 +90,8 @@ class LLMCall(Step):
     @guarded
     def response_model(self, model: str | None) -> None:
         """The model that answered; its price holds where the one asked has none."""
-        self._answered = optional_text(model, "LLMCall.response_model")
-        self.set({semconv.GEN_AI_RESPONSE_MODEL: self._answered})
+        self._answered_by = optional_text(model, "LLMCall.response_model")
+        self.set({semconv.GEN_AI_RESPONSE_MODEL: self._answered_by})
 
     def content(self, prompt: str | None, completion: str | None) -> None:
         """Prompt and completion; kept only when the configuration asks for content."""
@@ -91,6 +110,65 @@ class LLMCall(Step):
         self._timed_out = True
         self.fail("timeout")
 
+    def await_verdict(self) -> None:
+        """Report the call when it is judged; whoever says so must call ``judge``."""
+        self._awaits_verdict = True
+
+    def judge(self, unusable: str | None = None) -> None:
+        """Report an answered call, as failed when its answer was not of use; any thread may."""
+        rt, answered, self._answered = self._runtime, self._answered, None
+        if rt is None or answered is None:
+            return
+        token = otel_context.attach(answered.context)
+        try:
+            self.duration_ns = answered.duration_ns
+            if unusable is not None:
+                self.fail(unusable)
+            try:
+                self._ended(rt, None)
+            finally:
+                self._end_at(rt, answered.at)
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed(f"end of {self.name}")
+        finally:
+            otel_context.detach(token)
+            self._runtime = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the call is over and still to be judged."""
+        return self._answered is not None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        rt = self._runtime
+        verdict_is_due = self._awaits_verdict and error is None and self.failure is None
+        if rt is None or not verdict_is_due or not self._was_answered(rt):
+            super().__exit__(kind, error, traceback)
+            return
+        self._leave()
+        self._runtime = rt  # it is still open
+
+    def _was_answered(self, rt: Runtime) -> bool:
+        try:
+            took = rt.monotonic() - self._started
+            self._answered = _Answered(rt.clock(), took, otel_context.get_current())
+        except Exception:  # noqa: BLE001 - telemetry must not reach the engine
+            rt.failed(f"end of {self.name}")
+            return False
+        return True
+
+    def _end_at(self, rt: Runtime, at: int) -> None:
+        rt.closed(self)
+        if self.span.is_recording():
+            if self.failure is not None:
+                self.span.set_status(Status(StatusCode.ERROR, self.failure))
+            self.span.end(at)
+
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
         self._timed_out = self._timed_out or is_timeout(error)
         status = TIMEOUT if self._timed_out else SUCCESS if self.failure is None else FAILURE
@@ -98,8 +176,8 @@ class LLMCall(Step):
         total = sum(known) if known else None
         day = time.strftime("%Y-%m-%d", time.gmtime(rt.clock() / 1e9))
         cost = rt.prices.cost_usd(self._provider, self._model, self._tokens, day)
-        if cost is None and self._answered is not None:
-            cost = rt.prices.cost_usd(self._provider, self._answered, self._tokens, day)
+        if cost is None and self._answered_by is not None:
+            cost = rt.prices.cost_usd(self._provider, self._answered_by, self._tokens, day)
         self.set(
             {semconv.LLM_STATUS: status, semconv.LLM_TOKENS: total, semconv.LLM_COST_USD: cost}
         )

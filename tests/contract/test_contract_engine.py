@@ -133,6 +133,50 @@ def test_eight_debates_are_eight_traces_with_their_calls(tmp_path, sink):
     assert 0 < len(closed) <= sum(trade[semconv.TRADE_ACTION] == "SELL" for trade in trades)
 
 
+ABOUT_AN_ASSET = {
+    "Analyzing asset: ",
+    "Retrieved ",
+    "Council summary for ",
+    "Trade for ",
+    "Routing trade for ",
+    "Trade execution succeeded for ",
+}
+
+
+def test_log_records_of_concurrent_assets_are_told_apart(tmp_path, sink):
+    engine = run_engine(tmp_path, sink, 3, "debate")
+
+    cycles = check_traces(sink, engine)
+    told = set()
+    for record in sink.logs():
+        message, fields = record.body.string_value, attributes(record)
+        if record.event_name or record.trace_id not in cycles:
+            continue
+        assert fields[semconv.AGENT_STATE] in semconv.AGENT_STATES
+        named = [pair for pair in ("BTCUSD", "ETHUSD") if pair in message.replace("-", "")]
+        about = fields.get(semconv.ASSET_PAIR)
+        begins = next((start for start in ABOUT_AN_ASSET if message.startswith(start)), None)
+        if begins is not None and len(named) == 1:
+            assert about == named[0], message
+            told.add(begins)
+        elif len(named) == 1:
+            assert about in {None, named[0]}, message
+        if message.startswith(("Transitioning ", "Proceeding to ", "Cycle phase ")):
+            assert about is None, message
+    assert told == ABOUT_AN_ASSET
+
+
+def test_the_venue_has_one_name(tmp_path, sink):
+    run_engine(tmp_path, sink, 4, "debate")
+
+    traded = [attributes(s) for s in sink.spans() if semconv.TRADE_PLATFORM in attributes(s)]
+    events = [attributes(e) for e in sink.logs() if e.event_name == semconv.EVENT_TRADE]
+    assert {span[semconv.TRADE_PLATFORM] for span in traded} == {"paper"}
+    assert {event["platform"] for event in events} == {"paper"}
+    assert {event["action"] for event in events} >= {"BUY", "SELL", "CLOSE_LONG"}
+    assert sink.labels("platform") == {"paper"}
+
+
 @pytest.mark.parametrize("llm", ["local", "ensemble", "cli", "mock"])
 def test_every_mode_gives_one_whole_trace_a_cycle(tmp_path, sink, llm):
     engine = run_engine(tmp_path, sink, 2, llm)

@@ -65,13 +65,26 @@ class Sink:
             for part in getattr(message, parts)
         ]
 
-    def metric_names(self) -> set[str]:
-        return {
-            metric.name
+    def metrics(self) -> list[Any]:
+        return [
+            metric
             for message in self._messages("/v1/metrics")
             for resource in message.resource_metrics
             for scope in resource.scope_metrics
             for metric in scope.metrics
+        ]
+
+    def metric_names(self) -> set[str]:
+        return {metric.name for metric in self.metrics()}
+
+    def labels(self, key: str) -> set[Any]:
+        """All values of a label of our own metrics."""
+        return {
+            value
+            for metric in self.metrics()
+            if metric.name.startswith("ffe.")
+            for point in getattr(metric, metric.WhichOneof("data")).data_points
+            if (value := attributes(point).get(key)) is not None
         }
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from opentelemetry import context as otel_context
 
-from ffe_otel.capture.hooks import facts
+from ffe_otel.capture.hooks import about, facts
 from ffe_otel.capture.hooks.reasons import engine_code, risk_code
 
 
@@ -31,6 +31,21 @@ from ffe_otel.capture.hooks.reasons import engine_code, risk_code
 )
 def test_number(value, expected):
     assert facts.number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "pair"),
+    [
+        ({"asset_pair": "BTCUSD", "product_id": "ETH-USD"}, "BTCUSD"),
+        ({"asset_pair": None, "product_id": "BTC-USD"}, "BTCUSD"),
+        ({"product": "eur_usd"}, "EURUSD"),
+        (SimpleNamespace(asset_pair="BTC/USD"), "BTCUSD"),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_the_instrument_of_what_the_engine_hands_around(source, pair):
+    assert about.asset_pair_of(source) == pair
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,20 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+_SEPARATORS: Final = str.maketrans("", "", "-/_")
 _SUBJECT: Final = otel_context.create_key("ffe-otel-subject")
 _LOOP_TASK: Final = otel_context.create_key("ffe-otel-loop-task")
 
 
+def standard(name: Any) -> str | None:
+    """An instrument as the agent writes it: data providers are asked for ``BTC-USD``, too."""
+    return (text(name) or "").translate(_SEPARATORS).upper() or None
+
+
 def asset_pair_of(source: Any) -> str | None:
-    """The instrument of a decision, position or outcome; products are ``BTC-USD`` to the engine."""
-    product = text(field(source, "product")) or text(field(source, "product_id")) or ""
-    return text(field(source, "asset_pair")) or product.replace("-", "") or None
+    """The instrument of a decision, position or outcome."""
+    names = (field(source, key) for key in ("asset_pair", "product", "product_id"))
+    return next((pair for name in names if (pair := standard(name))), None)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def _composite(service: str, endpoint: str) -> Body:
         if otel_context.get_value(_COMPOSITE) == service:
             yield
             return
-        pair = text(call.get("asset_pair"))
+        pair = about.standard(call.get("asset_pair"))
         with api.data_fetch(service, endpoint, asset_pair=pair) as step:
             step.cached()
             with carrying(_COMPOSITE, service):
@@ -68,8 +68,7 @@ def _composite(service: str, endpoint: str) -> Body:
 
 def _candles(call: Call) -> Generator[None, Any, None]:
     # The instrument by the name the agent has for it; the product's is Coinbase's own.
-    product = {"product_id": call.get("product_id")}
-    pair = text(api.log_context().get("asset_pair")) or about.asset_pair_of(product)
+    pair = text(api.log_context().get("asset_pair")) or about.standard(call.get("product_id"))
     with api.data_fetch("coinbase", "candles", asset_pair=pair) as step:
         try:
             yield
@@ -94,7 +93,9 @@ def _alpha_vantage_request(call: Call) -> Generator[None, Any, None]:
 
 
 def _unified_price(call: Call) -> Generator[None, Any, None]:
-    with api.data_fetch("unified", "price", asset_pair=text(call.get("asset_pair"))) as step:
+    with api.data_fetch(
+        "unified", "price", asset_pair=about.standard(call.get("asset_pair"))
+    ) as step:
         step.cached()
         with carrying(_COMPOSITE, "unified"):
             price = yield
@@ -105,7 +106,7 @@ def _unified_price(call: Call) -> Generator[None, Any, None]:
 
 def _monitoring_context(call: Call) -> Generator[None, Any, None]:
     platform = getattr(call.instance, "platform", None)
-    pair = text(call.get("asset_pair"))
+    pair = about.standard(call.get("asset_pair"))
     with api.data_fetch(platform_name(platform), "monitoring_context", asset_pair=pair) as step:
         context = yield
         if platform is not None and field(context, "has_monitoring_data", _NOT_FOUND) is False:
@@ -129,7 +130,7 @@ def _portfolio(call: Call) -> Generator[None, Any, None]:
 
 def _analysis(call: Call) -> Generator[None, Any, None]:
     """The agent swallows a failed analysis and goes on with the next asset."""
-    pair = text(call.get("asset_pair"))
+    pair = about.standard(call.get("asset_pair"))
     try:
         with about.about(pair):
             result = yield

@@ -28,7 +28,7 @@ _JUDGE: Final = "judge"
 
 def _generate(call: Call) -> Generator[None, Any, None]:
     provider = call.get("provider_override") or getattr(call.instance, "ai_provider", None)
-    with api.decision(text(call.get("asset_pair")) or UNKNOWN, text(provider)) as step:
+    with api.decision(about.standard(call.get("asset_pair")) or UNKNOWN, text(provider)) as step:
         decision = yield
         if isinstance(decision, dict):
             _describe(step, decision)
@@ -108,6 +108,14 @@ def _debate_role(call: Call) -> Generator[None, Any, None]:
             step.failed(f"no usable case from {', '.join(map(str, failed)) or 'the provider'}")
 
 
+def _council(call: Call) -> Generator[None, Any, None]:
+    """The agent's words on who said what in the debate."""
+    decision = call.get("decision")
+    pair = about.standard(call.get("asset_pair")) or about.asset_pair_of(decision)
+    with about.about(pair, text(field(decision, "id"))):
+        yield
+
+
 def _aggregate(_call: Call) -> Generator[None, Any, None]:
     with api.ensemble() as step:
         result = yield
@@ -146,5 +154,13 @@ HOOKS: Final = (
     *(
         Hook(f"decision.{method}", _ENSEMBLE, f"EnsembleDecisionManager.{method}", _aggregate)
         for method in ("aggregate_decisions", "aggregate_decisions_two_phase", "debate_decisions")
+    ),
+    Hook(
+        "decision.council",
+        "finance_feedback_engine.agent.trading_loop_agent",
+        "TradingLoopAgent._log_council_summary",
+        _council,
+        ("decision", "asset_pair"),
+        optional=True,
     ),
 )

@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
 from ffe_otel.capture.hooks import venues
-from ffe_otel.capture.hooks.about import turn_to
+from ffe_otel.capture.hooks.about import asset_pair_of, turn_to
 from ffe_otel.capture.hooks.facts import UNKNOWN, carrying, field, number, text
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _CLOSING: Final = frozenset({"CLOSE", "REDUCE"})
 
 def _execute(call: Call) -> Generator[None, Any, None]:
     engine, decision = call.instance, call.get("modified_decision")
-    pair, decision_id = text(field(decision, "asset_pair")), text(call.get("decision_id"))
+    pair, decision_id = asset_pair_of(decision), text(call.get("decision_id"))
     turn_to(pair, decision_id)  # the agent goes on about it after the order
     with api.trade(
         pair or UNKNOWN,

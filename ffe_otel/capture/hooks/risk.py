@@ -14,7 +14,7 @@ from opentelemetry import context as otel_context
 
 from ffe_otel.capture import api
 from ffe_otel.capture.hooking import Hook
-from ffe_otel.capture.hooks.about import about_decision, turn_to
+from ffe_otel.capture.hooks.about import about_decision, asset_pair_of, turn_to
 from ffe_otel.capture.hooks.facts import carrying, field, text
 from ffe_otel.capture.hooks.reasons import MARKET_HOURS, OTHER, STALE_DATA, engine_code, risk_code
 
@@ -43,10 +43,6 @@ class _Check:
         self.code: str | None = None
 
 
-def _pair(decision: Any) -> str | None:
-    return text(field(decision, "asset_pair"))
-
-
 def _verdict(result: Any) -> tuple[bool, str | None]:
     allowed, reason = result
     return bool(allowed), text(reason)
@@ -54,7 +50,7 @@ def _verdict(result: Any) -> tuple[bool, str | None]:
 
 def _validate(call: Call) -> Generator[None, Any, None]:
     check, decision = _Check(), call.get("decision")
-    pair = _pair(decision)
+    pair = asset_pair_of(decision)
     turn_to(pair, text(field(decision, "id")))
     with api.risk_check(pair) as step, carrying(_CHECK, check):
         allowed, reason = _verdict((yield))
@@ -106,7 +102,7 @@ def _performance(call: Call) -> Generator[None, Any, None]:
     allowed, reason = _verdict((yield))
     if not allowed:
         api.risk_veto(
-            "performance", "performance", reason or "rejected", _pair(call.get("decision"))
+            "performance", "performance", reason or "rejected", asset_pair_of(call.get("decision"))
         )
 
 
@@ -117,7 +113,7 @@ def _gate(call: Call) -> Generator[None, Any, None]:
 
 def _not_executed(call: Call) -> Generator[None, Any, None]:
     decision, code = call.get("decision"), str(call.get("reason_code"))
-    reason, pair = text(call.get("reason")), _pair(decision)
+    reason, pair = text(call.get("reason")), asset_pair_of(decision)
     with about_decision(decision):
         yield
     if code != _COUNTED_ALREADY:

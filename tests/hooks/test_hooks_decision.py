@@ -201,7 +201,7 @@ def test_only_the_answers_that_were_asked_for_again_are_failures(start_engine, m
     first, second = (
         s for s in calls(engine.cycles[0]) if s.attributes[semconv.LLM_PHASE] == "single"
     )
-    assert first.status.description == "the engine asked again"
+    assert first.status.description == "unusable answer, the engine asked again"
     assert first.end_time <= second.start_time
     assert engine.cycles[0].attributes[semconv.CYCLE_OUTCOME] == "executed"
 
@@ -244,16 +244,22 @@ def test_an_answer_that_nobody_waits_for_any_more_is_reported_at_once(ffe_teleme
     assert request.failed_calls == 0
 
 
-def test_a_call_that_is_not_judged_when_the_process_ends_is_aborted(ffe_telemetry):
+def test_a_call_that_is_not_judged_when_the_process_ends_is_reported_once(ffe_telemetry):
     import ffe_otel
 
     with ffe_otel.cycle():
         with ffe_otel.llm_call("ollama", "m") as call:
             call.await_verdict()
+        ffe_telemetry.clock.advance(60)
         ffe_telemetry.handle.runtime.abort_open()
+        call.judge("of no use")
 
     (span,) = (s for s in ffe_telemetry.spans if s.name == "chat m")
-    assert span.attributes[semconv.ABORTED] is True
+    assert span.attributes[semconv.LLM_STATUS] == "success"
+    assert semconv.ABORTED not in span.attributes
+    assert span.end_time - span.start_time < 60e9
+    (event,) = ffe_telemetry.events(semconv.EVENT_LLM_CALL)
+    assert event[semconv.LLM_STATUS] == "success"
 
 
 def test_a_command_that_fails_is_a_failed_call(run_engine):

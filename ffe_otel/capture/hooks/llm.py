@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.steps.llm import LLMCall
 
 _PACKAGE: Final = "finance_feedback_engine.decision_engine"
-_ASKED_AGAIN: Final = "the engine asked again"
+_ASKED_AGAIN: Final = "unusable answer, the engine asked again"
 _ENGINE_TIMEOUT_SECONDS: Final = 120.0
 
 

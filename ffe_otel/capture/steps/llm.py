@@ -17,24 +17,22 @@ from ffe_otel.capture.steps.requests import FAILURE, SUCCESS, TIMEOUT, is_timeou
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from opentelemetry.context import Context
-
     from ffe_otel.capture.runtime import Runtime
 
 
 class _Answered(NamedTuple):
-    """When a call was answered that is still to be judged, and the context it ran in."""
+    """When a call was answered that is still to be judged, and how long it took."""
 
     at: int
     duration_ns: int
-    context: Context
 
 
 class LLMCall(Step):
     """A call to a model. The span follows the GenAI conventions (``chat {model}``).
 
     Whether an answer is of use is often known only after the call. A call that is told to
-    ``await_verdict`` is reported by ``judge``, as of the moment it was answered.
+    ``await_verdict`` is reported by ``judge``, as of the moment it was answered, and as it is
+    when the process goes down before.
     """
 
     kind = SpanKind.CLIENT
@@ -117,9 +115,9 @@ class LLMCall(Step):
     def judge(self, unusable: str | None = None) -> None:
         """Report an answered call, as failed when its answer was not of use; any thread may."""
         rt, answered, self._answered = self._runtime, self._answered, None
-        if rt is None or answered is None:
+        if rt is None or answered is None or not rt.closed(self):
             return
-        token = otel_context.attach(answered.context)
+        token = otel_context.attach(self._inside or otel_context.get_current())
         try:
             self.duration_ns = answered.duration_ns
             if unusable is not None:
@@ -127,12 +125,12 @@ class LLMCall(Step):
             try:
                 self._ended(rt, None)
             finally:
-                self._end_at(rt, answered.at)
+                self._end_at(answered.at)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed(f"end of {self.name}")
         finally:
             otel_context.detach(token)
-            self._runtime = None
+            self._runtime = self._inside = None
 
     @property
     def is_answered(self) -> bool:
@@ -150,20 +148,27 @@ class LLMCall(Step):
         if rt is None or not verdict_is_due or not self._was_answered(rt):
             super().__exit__(kind, error, traceback)
             return
-        self._leave()
-        self._runtime = rt  # it is still open
+        # It stays open, but is not current any more.
+        token, self._token = self._token, None
+        if token is not None:
+            otel_context.detach(token)
+
+    def abort(self) -> None:
+        """End the call because the process goes down; one that was answered is whole."""
+        if self.is_answered:
+            self.judge()
+        else:
+            super().abort()
 
     def _was_answered(self, rt: Runtime) -> bool:
         try:
-            took = rt.monotonic() - self._started
-            self._answered = _Answered(rt.clock(), took, otel_context.get_current())
+            self._answered = _Answered(rt.clock(), rt.monotonic() - self._started)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed(f"end of {self.name}")
             return False
         return True
 
-    def _end_at(self, rt: Runtime, at: int) -> None:
-        rt.closed(self)
+    def _end_at(self, at: int) -> None:
         if self.span.is_recording():
             if self.failure is not None:
                 self.span.set_status(Status(StatusCode.ERROR, self.failure))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind
 
 from ffe_otel import semconv
-from ffe_otel.capture import runtime
 from ffe_otel.capture.steps.arguments import number, optional_text, text
 from ffe_otel.capture.steps.base import Aborted, Step, cycle_of, guarded, with_fields
 from ffe_otel.capture.steps.cycle import EXECUTED, FAILED

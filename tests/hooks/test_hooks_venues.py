@@ -113,6 +113,21 @@ def test_the_gauges_end_with_what_is_held(run_engine, fault, cycles):
     assert engine.value(semconv.ACTIVE_TRADES, platform="paper") == len(held)
 
 
+def test_where_an_order_was_routed_to_is_not_where_the_next_one_goes(ffe_telemetry):
+    import ffe_otel
+
+    order = ffe_otel.trade("BTCUSD", "BUY", "unified")
+    with ffe_otel.cycle():
+        with order:
+            order.routed("coinbase")
+            order.filled(order_id="1")
+        with order:
+            order.filled(order_id="2")
+
+    told = [e["platform"] for e in ffe_telemetry.events(semconv.EVENT_TRADE)]
+    assert told == ["coinbase", "unified"]
+
+
 def test_the_gauges_follow_what_the_platform_is_asked_for(start_engine):
     engine = start_engine(assets=("AAPL",))
     trading_platform = engine.session.engine.trading_platform

@@ -53,7 +53,7 @@ class Trade(Step):
     def _reset(self) -> None:
         super()._reset()
         self._filled: Mapping[str, Any] | None = None
-        self._filled_by: str | None = None
+        self._taken_by: str | None = None
 
     def _context(self, context: Context) -> Context:
         return with_fields(context, asset_pair=self._asset_pair, decision_id=self._decision_id)
@@ -61,8 +61,8 @@ class Trade(Step):
     @guarded
     def routed(self, platform: str) -> None:
         """The venue that the order goes to, where that is known only after it was sent."""
-        self._platform = text(platform, "Trade.routed")
-        self.set({semconv.TRADE_PLATFORM: self._platform})
+        self._taken_by = text(platform, "Trade.routed")
+        self.set({semconv.TRADE_PLATFORM: self._taken_by})
 
     @guarded
     def filled(
@@ -79,10 +79,10 @@ class Trade(Step):
         """The platform took the order. Prices and fees in account currency."""
         said = functools.partial(optional_text, where="Trade.filled")
         amount = functools.partial(number, where="Trade.filled")
-        self._filled_by = said(platform)
+        self._taken_by = said(platform) or self._taken_by
         self._filled = {
             semconv.TRADE_SUCCESS: True,
-            semconv.TRADE_PLATFORM: self._filled_by or self._platform,
+            semconv.TRADE_PLATFORM: self._taken_by or self._platform,
             semconv.TRADE_ORDER_ID: said(order_id),
             semconv.TRADE_ORDER_STATUS: said(status),
             semconv.TRADE_FILL_PRICE: amount(price),
@@ -98,7 +98,7 @@ class Trade(Step):
         self.fail(reason)
 
     def _ended(self, rt: Runtime, error: BaseException | None) -> None:
-        platform = self._filled_by or self._platform
+        platform = self._taken_by or self._platform
         rt.instruments.record(
             semconv.TRADE_EXECUTION, self.duration_ns / 1e9, platform, self._action
         )

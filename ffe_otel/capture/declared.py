@@ -21,7 +21,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from ffe_otel.capture.provider import FfeTracerProvider, ProcessorSwitch, make_ours
+from ffe_otel.capture.provider import FfeTracerProvider, make_ours
 from ffe_otel.correlation import FfePropagator
 from ffe_otel.export import otlp
 from ffe_otel.export.patching import Patches
@@ -149,9 +149,7 @@ def _constructor(kind: type, more: _Arguments, made: dict[type, Any]) -> Callabl
 def _for_traces(
     provider: Any, given: dict[str, Any], ours: Ours, sampler: Sampler | None
 ) -> dict[str, Any]:
-    processors = ProcessorSwitch()
-    make_ours(provider, processors)
-    more: dict[str, Any] = {"active_span_processor": processors}
+    more: dict[str, Any] = {"active_span_processor": make_ours(provider).processors}
     if sampler is not None:
         more["sampler"] = sampler
     if type(given.get("id_generator")) in {type(None), RandomIdGenerator}:

@@ -110,8 +110,7 @@ class FfeTracerProvider(TracerProvider):
     """
 
     def __init__(self, *, sampler: Sampler, resource: Resource, id_generator: IdGenerator) -> None:
-        self.processors = ProcessorSwitch()
-        self.live = LiveSpans()
+        self.begin()
         super().__init__(
             sampler=sampler,
             resource=resource,
@@ -122,6 +121,11 @@ class FfeTracerProvider(TracerProvider):
                 max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET
             ),
         )
+
+    def begin(self) -> None:
+        """Set everything that this class adds to the SDK's provider."""
+        self.processors = ProcessorSwitch()
+        self.live = LiveSpans()
 
     def get_tracer(
         self,
@@ -141,9 +145,13 @@ class FfeTracerProvider(TracerProvider):
         return tracer
 
 
-def make_ours(provider: TracerProvider, processors: ProcessorSwitch) -> None:
-    """Turn a provider that somebody else makes, with ``processors``, into one of ours."""
+def make_ours(provider: TracerProvider) -> FfeTracerProvider:
+    """Turn a provider that somebody else makes into one of ours, before its ``__init__``.
+
+    That has to be given ``processors`` then.
+    """
     ours: Any = provider
-    # FfeTracerProvider adds this attribute and no other state.
     ours.__class__ = FfeTracerProvider
-    ours.processors = processors
+    made: FfeTracerProvider = ours
+    made.begin()
+    return made

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,14 +15,18 @@ from typing import TYPE_CHECKING
 
 from ffe_otel.cli.client import Server, UnreachableError, find_server
 from ffe_otel.cli.extras import install_command, missing
+from ffe_otel.cli.lease import GRACE_SECONDS, Lease
 from ffe_otel.cli.ports import bind_error
 from ffe_otel.cli.signals import STOPPING, wait
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from ffe_otel.config import Config
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.05
 _STATUS = "/api/v1/status"
 
 
@@ -29,8 +34,8 @@ class BackendError(Exception):
     """The server could not be brought up; the text says why and what to do."""
 
 
-class InterruptedStartError(Exception):
-    """A signal asked to stop while the server was starting."""
+class InterruptedWaitError(Exception):
+    """A signal asked to stop while the server was waited for."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number.name)
@@ -43,19 +48,35 @@ class Backend:
 
     Attributes:
         server: where it is.
-        process: it, when it was started here and is to be stopped here.
+        lease: our part in it.
+        started: it was started here, and did not run already.
     """
 
     server: Server
-    process: subprocess.Popen[bytes] | None
+    lease: Lease
+    started: bool
 
-    def stop(self) -> None:
-        """End the server if it is ours, giving it time to store what it has.
+    def stop(self) -> bool:
+        """End the server if it was started for commands like us and we are the last of them.
 
-        A further signal to us cuts that time short.
+        It gets time to store what it has; a further signal to us cuts that time short.
+
+        Returns:
+            Whether others go on using it.
         """
-        if self.process is not None:
-            _end(self.process)
+        try:
+            with _changing(self.lease.begin_change, self.lease):
+                if not self.lease.leave():
+                    return True
+                pid = self.lease.server()
+                if pid:
+                    _end(pid, lambda: not self.lease.server())
+        except InterruptedWaitError:
+            # It ends by itself when it sees that nobody uses it.
+            pass
+        finally:
+            self.lease.close()
+        return False
 
 
 def running(config: Config) -> Server | None:
@@ -81,11 +102,44 @@ def bring_up(config: Config, config_file: Path | None) -> Backend:
 
     Raises:
         BackendError: it did not come up.
-        InterruptedStartError: a signal came first.
+        InterruptedWaitError: a signal came first.
     """
-    server = running(config)
-    if server is not None:
-        return Backend(server, None)
+    lease = _lease(config)
+    try:
+        with _changing(lease.begin, lease):
+            server = running(config)
+            if server is not None:
+                return Backend(server, lease, started=False)
+            return Backend(_started(config, config_file), lease, started=True)
+    except BaseException:
+        lease.close()
+        raise
+
+
+def _lease(config: Config) -> Lease:
+    state_dir = Path(config.state_dir)
+    try:
+        return Lease(state_dir)
+    except OSError as error:
+        raise BackendError(
+            f"{state_dir} cannot be written: {error.strerror}; set state_dir to a folder of yours"
+        ) from None
+
+
+@contextlib.contextmanager
+def _changing(begin: Callable[[], bool], lease: Lease) -> Iterator[None]:
+    """Wait until nobody else starts or stops a server, and keep others from it meanwhile."""
+    while not begin():
+        delivered = wait(_POLL_SECONDS)
+        if delivered is not None and delivered.number in STOPPING:
+            raise InterruptedWaitError(delivered.number)
+    try:
+        yield
+    finally:
+        lease.end_change()
+
+
+def _started(config: Config, config_file: Path | None) -> Server:
     absent = missing("serve")
     if absent:
         raise BackendError(
@@ -94,15 +148,16 @@ def bring_up(config: Config, config_file: Path | None) -> Backend:
     log = Path(config.state_dir) / "serve.log"
     process = _start(config, config_file, log)
     try:
-        return Backend(_wait_until_ready(config, process, log), process)
+        return _wait_until_ready(config, process, log)
     except BaseException:
-        _end(process)
+        _end(process.pid, lambda: process.poll() is not None)
         raise
 
 
 def _start(config: Config, config_file: Path | None, log: Path) -> subprocess.Popen[bytes]:
     serve = config.serve
     command = [sys.executable, "-m", "ffe_otel.cli", "serve", "--host", serve.host]
+    command += ["--end-when-unused", str(GRACE_SECONDS)]
     for option, port in (
         ("--port", serve.port),
         ("--otlp-http-port", serve.otlp_http_port),
@@ -145,23 +200,27 @@ def _wait_until_ready(config: Config, process: subprocess.Popen[bytes], log: Pat
         server = running(config)
         if server is not None and server.pid == process.pid:
             return server
-        delivered = wait(0.05)
+        delivered = wait(_POLL_SECONDS)
         if delivered is not None and delivered.number in STOPPING:
-            raise InterruptedStartError(delivered.number)
+            raise InterruptedWaitError(delivered.number)
     raise BackendError(
         f"ffe-otel serve did not answer within {_START_SECONDS:.0f} s; its output is in {log}"
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _end(pid: int, gone: Callable[[], bool]) -> None:
+    _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while process.poll() is None:
-        delivered = wait(0.05)
+    while not gone():
+        delivered = wait(_POLL_SECONDS)
         impatient = delivered is not None and delivered.number in STOPPING
         if impatient or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
+            _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _last_words(log: Path) -> str:

@@ -76,13 +76,14 @@ def _beside_server(
     with watched():
         try:
             beside = backend.bring_up(config, config_file)
-        except backend.InterruptedStartError as interrupted:
+        except backend.InterruptedWaitError as interrupted:
             raise SystemExit(128 + interrupted.number) from None
         try:
             _announce(beside, environ, as_json=as_json)
             status = supervise(found, {**environ, **_pointing_to(beside, config)})
         finally:
-            beside.stop()
+            if beside.stop() and not as_json:
+                note("the page stays up for another 'ffe-otel run --serve', and ends with it")
     end_like(status)
 
 
@@ -101,11 +102,11 @@ def _announce(beside: backend.Backend, environ: Mapping[str, str], *, as_json: b
             "page": server.page_with_token,
             "otlp_http": server.otlp_http,
             "otlp_grpc": server.otlp_grpc,
-            "started": beside.process is not None,
+            "started": beside.started,
         }
         click.echo(json.dumps(message), err=True)
         return
-    already = "" if beside.process else " (was running already)"
+    already = "" if beside.started else " (was running already)"
     note(f"page  {click.style(server.page_with_token, bold=True)}{already}")
     elsewhere = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     if elsewhere and elsewhere.rstrip("/") != server.otlp_http:

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ffe_otel.cli.extras import install_command, missing
+from ffe_otel.cli.lease import Lease
 from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import echo_json, stop, table
 from ffe_otel.cli.ports import bind_error, holder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ffe_otel.config import Config
     from ffe_otel.observe.server import Addresses
 
@@ -30,6 +31,7 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option("--store", metavar="DIRECTORY", help="Where to store.")
 @click.option("--ephemeral-ports", is_flag=True, help="Use any free ports.")
+@click.option("--end-when-unused", type=float, metavar="SECONDS", hidden=True)
 @common
 def command(
     *,
@@ -39,6 +41,7 @@ def command(
     otlp_grpc_port: int | None,
     store: str | None,
     ephemeral_ports: bool,
+    end_when_unused: float | None,
     config_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -63,20 +66,32 @@ def command(
     taken = _taken(config)
     if taken:
         stop(taken, 1, as_json=as_json)
-    _serve(config, as_json=as_json)
+    _serve(config, end_when_unused, as_json=as_json)
 
 
-def _serve(config: Config, *, as_json: bool) -> None:
+def _serve(config: Config, end_when_unused: float | None, *, as_json: bool) -> None:
     from ffe_otel.observe.errors import ServeError
     from ffe_otel.observe.server import run_server
 
     def announce(addresses: Addresses) -> None:
         _announce(addresses, config, as_json=as_json)
 
+    stopped = threading.Event()
+    if end_when_unused is not None:
+        _watch_users(config, stopped, end_when_unused)
     try:
-        run_server(config, ready=announce)
+        run_server(config, ready=announce, stop=stopped)
     except ServeError as error:
         stop(str(error), 1, as_json=as_json)
+
+
+def _watch_users(config: Config, stopped: threading.Event, grace: float) -> None:
+    """End this server, which ``run --serve`` started, some time after its last user."""
+    lease = Lease(Path(config.state_dir))
+    lease.serve()
+    threading.Thread(
+        target=lease.end_when_unused, args=(stopped, grace), name="ffe-otel-users", daemon=True
+    ).start()
 
 
 def _taken(config: Config) -> str:

@@ -19,10 +19,12 @@ from click.testing import CliRunner
 if TYPE_CHECKING:
     from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 TOKEN = "page-token"
+ANY_PORTS = {
+    "FFE_OTEL__SERVE__PORT": "0",
+    "FFE_OTEL__SERVE__OTLP_HTTP_PORT": "0",
+    "FFE_OTEL__SERVE__OTLP_GRPC_PORT": "0",
+}
 
 
 @pytest.fixture
@@ -37,6 +39,13 @@ def home(tmp_path, monkeypatch):
     work.mkdir()
     monkeypatch.chdir(work)
     return tmp_path
+
+
+@pytest.fixture
+def any_ports(home, monkeypatch):
+    """Servers listen wherever there is room."""
+    for name, value in ANY_PORTS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

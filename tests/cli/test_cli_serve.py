@@ -17,11 +17,6 @@ from ffe_otel.cli import backend, serve
 from ffe_otel.cli.client import find_server
 from ffe_otel.config import load_config
 
-ANY_PORTS = {
-    "FFE_OTEL__SERVE__PORT": "0",
-    "FFE_OTEL__SERVE__OTLP_HTTP_PORT": "0",
-    "FFE_OTEL__SERVE__OTLP_GRPC_PORT": "0",
-}
 TRACE_ID = "0123456789abcdef0123456789abcdef"
 SENDING = f"""
 import json, os, time, urllib.request
@@ -35,12 +30,6 @@ request = urllib.request.Request(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v
 print(urllib.request.urlopen(request).status, flush=True)
 raise SystemExit(6)
 """
-
-
-@pytest.fixture
-def any_ports(home, monkeypatch):
-    for name, value in ANY_PORTS.items():
-        monkeypatch.setenv(name, value)
 
 
 def alive(pid: int) -> bool:
@@ -190,12 +179,12 @@ def test_a_server_that_does_not_come_up(start, any_ports, home):
     assert not (home / "work" / "started").exists()
 
 
-def test_ports_that_are_taken_are_replaced(start, home, monkeypatch):
+def test_ports_that_are_taken_are_replaced(start, any_ports):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        environ = {**ANY_PORTS, "FFE_OTEL__SERVE__OTLP_HTTP_PORT": str(port)}
+        environ = {"FFE_OTEL__SERVE__OTLP_HTTP_PORT": str(port)}
         script = "import os; print(os.environ['OTEL_EXPORTER_OTLP_ENDPOINT'])"
 
         process = start("run", "--serve", "--", sys.executable, "-c", script, env=environ)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffe_otel.cli.client import Server, UnreachableError, find_server
+from ffe_otel.cli.client import Server, UnreachableError, UntrustedError, find_server
 from ffe_otel.cli.extras import install_command, missing
 from ffe_otel.cli.lease import GRACE_SECONDS, Lease
 from ffe_otel.cli.ports import bind_error
@@ -80,10 +80,16 @@ class Backend:
 
 
 def running(config: Config) -> Server | None:
-    """The server of this state directory when it answers, else None."""
+    """The server of this state directory when it answers, else None.
+
+    Raises:
+        BackendError: it cannot be used although it runs.
+    """
     try:
         server = find_server(config)
         server.get(_STATUS)
+    except UntrustedError as error:
+        raise BackendError(str(error)) from None
     except (UnreachableError, LookupError):
         return None
     return server

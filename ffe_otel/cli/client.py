@@ -26,7 +26,11 @@ class UnreachableError(Exception):
     """No server answers; the text says where it was looked for and what to do."""
 
 
-class NotFoundError(Exception):
+class UntrustedError(UnreachableError):
+    """A server answers, but its certificate is not one we can trust."""
+
+
+class NotFoundError(LookupError):
     """The server does not know what it was asked for; the text is its answer."""
 
 
@@ -75,6 +79,8 @@ class Server:
             raise _refusal(error, url) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise _untrusted(reason, self.page) from None
             message = f"ffe-otel serve does not answer at {self.page}: {reason}; {_START}"
             raise UnreachableError(message) from None
 
@@ -114,6 +120,16 @@ def _opener(certificate: str) -> urllib.request.OpenerDirector:
         context = ssl.create_default_context(cafile=certificate)
         handlers.append(urllib.request.HTTPSHandler(context=context))
     return urllib.request.build_opener(*handlers)
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, page: str) -> UntrustedError:
+    host = urllib.parse.urlsplit(page).hostname
+    reason = error.verify_message.rstrip(".")
+    return UntrustedError(
+        f"the certificate of ffe-otel serve at {page} is not trusted: {reason}; "
+        f"serve.tls_certificate must be for {host}, and hold the certificates it is signed with "
+        "unless it is self-signed"
+    )
 
 
 def _refusal(error: urllib.error.HTTPError, url: str) -> Exception:

@@ -21,6 +21,7 @@ from ffe_otel.config.loader import FILE_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ffe_otel.cli.client import Server
     from ffe_otel.config import Config
 
 _NO_COMMAND = (
@@ -28,6 +29,14 @@ _NO_COMMAND = (
     "ffe-otel run --serve -- python main.py --config live.yaml"
 )
 _LOOPBACK = ("127.", "localhost", "::1")
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE"
+# These win over what is said for all signals, and name or belong to another endpoint.
+_OF_ONE_SIGNAL = frozenset(
+    f"OTEL_EXPORTER_OTLP_{signal}_{what}"
+    for signal in ("TRACES", "METRICS", "LOGS")
+    for what in ("ENDPOINT", "HEADERS", "PROTOCOL")
+)
 
 
 @click.command(
@@ -80,19 +89,24 @@ def _beside_server(
             raise SystemExit(128 + interrupted.number) from None
         try:
             _announce(beside, environ, as_json=as_json)
-            status = supervise(found, {**environ, **_pointing_to(beside, config)})
+            status = supervise(found, _pointing_to(beside.server, config, environ))
         finally:
             if beside.stop() and not as_json:
                 note("the page stays up for another 'ffe-otel run --serve', and ends with it")
     end_like(status)
 
 
-def _pointing_to(beside: backend.Backend, config: Config) -> dict[str, str]:
-    server = beside.server
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.otlp_http}
+def _pointing_to(server: Server, config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command whose telemetry goes to a server, wherever it went before."""
+    pointed = {name: text for name, text in environ.items() if name not in _OF_ONE_SIGNAL}
+    pointed[_ENDPOINT] = server.otlp_http
+    pointed["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
     if not config.serve.host.startswith(_LOOPBACK):
-        variables["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer%20{server.token}"
-    return variables
+        pointed["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer%20{server.token}"
+    if server.certificate and not pointed.get(_CERTIFICATE):
+        # Nobody this machine trusts need have signed it.
+        pointed[_CERTIFICATE] = str(Path(server.certificate).absolute())
+    return pointed
 
 
 def _announce(beside: backend.Backend, environ: Mapping[str, str], *, as_json: bool) -> None:
@@ -108,6 +122,7 @@ def _announce(beside: backend.Backend, environ: Mapping[str, str], *, as_json: b
         return
     already = "" if beside.started else " (was running already)"
     note(f"page  {click.style(server.page_with_token, bold=True)}{already}")
-    elsewhere = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if elsewhere and elsewhere.rstrip("/") != server.otlp_http:
-        note(f"telemetry goes to {server.otlp_http} instead of {elsewhere}, because of --serve")
+    names = {_ENDPOINT, *(name for name in _OF_ONE_SIGNAL if name.endswith("_ENDPOINT"))}
+    elsewhere = {environ[name].rstrip("/") for name in names if environ.get(name)}
+    for address in sorted(elsewhere - {server.otlp_http}):
+        note(f"telemetry goes to {server.otlp_http} instead of {address}, because of --serve")

@@ -141,6 +141,37 @@ def test_the_environment_makes_python_instrument_itself(start, run, fake_serve, 
     assert endpoint == (fake_serve.page if run is BESIDE else None)
 
 
+def test_the_server_beside_it_gets_every_signal(start, fake_serve):
+    script = "import json, os; print(json.dumps(dict(os.environ)))"
+    elsewhere = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://elsewhere",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces.elsewhere/v1/traces",
+        "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "3",
+    }
+
+    out, err = start(*BESIDE, sys.executable, "-c", script, env=elsewhere).communicate(timeout=30)
+
+    sending = {n: v for n, v in json.loads(out).items() if n.startswith("OTEL_EXPORTER_OTLP")}
+    assert sending == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": fake_serve.page,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "3",
+    }
+    for address in ("http://elsewhere", "http://traces.elsewhere/v1/traces"):
+        assert f"telemetry goes to {fake_serve.page} instead of {address}, because of" in err
+
+
+def test_an_address_that_something_else_answers_at_is_not_our_server(cli, fake_serve):
+    fake_serve.answers["/api/v1/status"] = (404, {})
+
+    result = cli("run", "--serve", "--", "true", env={"FFE_OTEL__SERVE__STORE_PATH": "/dev/null/x"})
+
+    assert result.exit_code == 1
+    assert "ffe-otel serve ended at once" in result.output
+
+
 def test_another_distribution_chosen_by_the_environment_stays_chosen():
     environ = prepared({"OTEL_PYTHON_DISTRO": "mine"}, Path("/x"))
 

@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -129,6 +131,64 @@ def test_run_brings_a_server_up_and_takes_it_down(start, any_ports, home, cli):
     result = cli("trace", TRACE_ID)
     assert "ffe.cycle" in result.output
     assert "1.00 s" in result.output
+
+
+class TestCertificate:
+    """`serve.tls_certificate`, signed by itself or by a certificate of nobody's list."""
+
+    @pytest.fixture
+    def certificate(self, any_ports, home, monkeypatch):
+        def _certificate(*names: str) -> None:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                 "-nodes", "-keyout", "key.pem", "-out", "certificate.pem", "-days", "2",
+                 "-subj", "/CN=test", "-addext", f"subjectAltName={','.join(names)}"],
+                check=True, capture_output=True,
+            )  # fmt: skip
+            monkeypatch.setenv("FFE_OTEL__SERVE__TLS_CERTIFICATE", "certificate.pem")
+            monkeypatch.setenv("FFE_OTEL__SERVE__TLS_KEY", "key.pem")
+
+        return _certificate
+
+    def test_the_command_trusts_it(self, start, certificate, cli):
+        certificate("IP:127.0.0.1")
+        script = "import ffe_otel\nwith ffe_otel.cycle(['X']): pass"
+
+        process = start(
+            "run", "--serve", "--", sys.executable, "-c", script,
+            env={"OTEL_SDK_DISABLED": "false", "FFE_OTEL__METRICS__PROMETHEUS__ENABLED": "false"},
+        )  # fmt: skip
+
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "page  https://127.0.0.1:" in err
+        assert "cannot" not in err
+        again = start("serve")
+        again.stdout.readline()
+        assert "ffe.cycle" in cli("trace", "latest").output
+
+    def test_what_the_user_trusts_stays(self, start, certificate):
+        certificate("IP:127.0.0.1")
+        script = "import os; print(os.environ['OTEL_EXPORTER_OTLP_CERTIFICATE'])"
+        run = ("run", "--serve", "--", sys.executable, "-c", script)
+
+        ours = start(*run).communicate(timeout=60)[0].strip()
+        theirs = start(*run, env={"OTEL_EXPORTER_OTLP_CERTIFICATE": "mine.pem"})
+
+        assert ours == str(Path("certificate.pem").absolute())
+        assert theirs.communicate(timeout=60)[0].strip() == "mine.pem"
+
+    def test_one_for_another_host_is_told_at_once(self, start, certificate, cli):
+        certificate("DNS:elsewhere")
+
+        process = start("run", "--serve", "--", "touch", "started")
+
+        _, err = process.communicate(timeout=50)
+        assert process.returncode == 1
+        assert "the certificate of ffe-otel serve at https://127.0.0.1:" in err
+        assert "not valid for '127.0.0.1'" in err
+        assert "start it with" not in err
+        assert not Path("started").exists()
 
 
 def test_the_server_outlives_a_signal_to_the_command(start, any_ports, until, home):

@@ -76,8 +76,9 @@ class Seam:
             return True
         closing = getattr(exporter, "closing", False)
         self.stats.dropped(signal, Reason.SHUTDOWN if closing else Reason.EXPORT_FAILED, count)
-        if not closing:
-            self.health.failed(endpoint, reason, count)
+        # A process has metrics of its own even when it did nothing; their end is no news.
+        if not (closing and signal is Signal.METRICS):
+            self.health.failed(endpoint, reason, count, closing=closing)
         return False
 
 

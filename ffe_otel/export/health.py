@@ -11,10 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _logger = logging.getLogger("ffe_otel.export")
-_REMEDY: Final = (
+_START: Final = (
     "start `ffe-otel serve` or a Collector there, or set telemetry.otlp_endpoint "
     "(OTEL_EXPORTER_OTLP_ENDPOINT)"
 )
+_TRUST: Final = (
+    "set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file with that certificate or the one that "
+    "signed it; it must be for the host in telemetry.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)"
+)
+_SCHEME: Final = (
+    "see whether telemetry.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) should begin with http://"
+)
+_GOES_ON: Final = (
+    "What cannot be sent is dropped and counted in ffe_otel_dropped_total; the next message comes "
+    "when it works again"
+)
+_ENDS: Final = "The process ends, and the last of it is lost"
 
 
 class Health:
@@ -26,18 +38,25 @@ class Health:
         self._lock = threading.Lock()
         self._lost: dict[str, int] = {}
 
-    def failed(self, endpoint: str, reason: str, count: int) -> None:
-        """Note that ``count`` records could not be sent to ``endpoint``."""
+    def failed(self, endpoint: str, reason: str, count: int, *, closing: bool = False) -> None:
+        """Note that records could not be sent.
+
+        Args:
+            endpoint: where to.
+            reason: why not.
+            count: how many.
+            closing: the process ends, so that there is no second try.
+        """
         with self._lock:
             news = endpoint not in self._lost
             self._lost[endpoint] = self._lost.get(endpoint, 0) + count
         if news:
             _logger.warning(
-                "Telemetry cannot be sent to %s (%s): %s. What cannot be sent is dropped and "
-                "counted in ffe_otel_dropped_total; the next message comes when it works again",
+                "Telemetry cannot be sent to %s (%s): %s. %s",
                 self._redact(endpoint),
                 self._redact(reason or "no reason given"),
-                _REMEDY,
+                _remedy(reason),
+                _ENDS if closing else _GOES_ON,
             )
 
     def succeeded(self, endpoint: str) -> None:
@@ -52,3 +71,10 @@ class Health:
                 self._redact(endpoint),
                 lost,
             )
+
+
+def _remedy(reason: str) -> str:
+    # By the text, because not only our own exporters tell it.
+    if "certificate" in reason.lower():
+        return _TRUST
+    return _SCHEME if "TLS" in reason else _START

@@ -9,6 +9,7 @@ the SDK behave alike and an exit is never held up by a dead endpoint.
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import time
 import weakref
@@ -153,6 +154,10 @@ def _reason(error: BaseException) -> str:
         if not pending:
             break
         current = pending.pop()
+        if isinstance(current, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {current.verify_message.rstrip('.')}"
+        if isinstance(current, ssl.SSLError) and current.reason:
+            return f"no TLS connection: {current.reason.lower().replace('_', ' ')}"
         if isinstance(current, OSError) and current.strerror:
             return current.strerror.lower()
         causes = (getattr(current, "reason", None), current.__cause__, current.__context__)

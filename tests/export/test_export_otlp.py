@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """OTLP: what goes where, what happens when nobody listens, and how long an exit takes."""
 
+import contextlib
 import gzip
 import logging
 import socket
+import ssl
+import subprocess
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import requests
@@ -225,6 +230,78 @@ class TestRetrying:
         assert not session.closing
 
 
+class TestTls:
+    """What cannot be trusted is not the same as what is not there."""
+
+    @pytest.fixture
+    def secure(self, tmp_path):
+        """Starts a TLS server with a certificate for the names; returns its URL and the file."""
+        with contextlib.ExitStack() as stack:
+
+            def start(names):
+                key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+                subprocess.run(
+                    ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                     "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"],
+                    check=True, capture_output=True,
+                )  # fmt: skip
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(certificate, key)
+                server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+                server.socket = context.wrap_socket(server.socket, server_side=True)
+                server.handle_error = lambda *_: None
+                thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+                thread.start()
+                stack.callback(thread.join)
+                stack.callback(server.server_close)
+                stack.callback(server.shutdown)
+                return f"https://127.0.0.1:{server.server_port}", certificate
+
+            yield start
+
+    @pytest.mark.parametrize(
+        ("names", "trusted", "reason"),
+        [
+            ("IP:127.0.0.1", False, "its certificate is not trusted: self-signed certificate"),
+            ("DNS:elsewhere", True, "certificate is not valid for '127.0.0.1'"),
+        ],
+    )
+    def test_a_certificate_that_is_not_trusted(
+        self, installed, providers, secure, caplog, monkeypatch, names, trusted, reason
+    ):
+        url, certificate = secure(names)
+        if trusted:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(certificate))
+        built = providers(config(url))
+        emit(*built)
+        built[0].shutdown()
+        [line] = [r.getMessage() for r in caplog.records if r.name == "ffe_otel.export"]
+        assert reason in line
+        assert "_ssl.c" not in line
+        assert "OTEL_EXPORTER_OTLP_CERTIFICATE" in line
+        assert "ffe-otel serve" not in line
+
+    def test_a_certificate_file_that_is_not_there(
+        self, installed, providers, secure, caplog, monkeypatch
+    ):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "none.pem")
+        built = providers(config(secure("IP:127.0.0.1")[0]))
+        emit(*built)
+        built[0].shutdown()
+        [line] = [r.getMessage() for r in caplog.records if r.name == "ffe_otel.export"]
+        assert "none.pem" in line
+        assert "set OTEL_EXPORTER_OTLP_CERTIFICATE" in line
+
+    def test_a_server_without_tls(self, installed, providers, receiver, caplog):
+        built = providers(config(receiver.url.replace("http:", "https:")))
+        emit(*built)
+        built[0].shutdown()
+        [line] = [r.getMessage() for r in caplog.records if r.name == "ffe_otel.export"]
+        assert "no TLS connection: wrong version number" in line
+        assert "ffe-otel serve" not in line
+
+
 class TestShutdown:
     """``limits.shutdown_seconds`` is a promise, so these measure."""
 
@@ -291,6 +368,36 @@ class TestQuiet:
         assert "ffe-otel serve" in text
         for provider in built:
             provider.shutdown()
+
+    def test_an_end_with_nothing_delivered_is_said_once(
+        self, installed, providers, closed_port, caplog
+    ):
+        built = providers(config(closed_port))
+        emit(*built)
+        for provider in built:
+            provider.shutdown()
+        [line] = [r.getMessage() for r in caplog.records if r.name == "ffe_otel.export"]
+        assert line.startswith(f"Telemetry cannot be sent to {closed_port} (connection refused)")
+        assert "the last of it is lost" in line
+        assert "next message" not in line
+
+    def test_an_end_without_anything_recorded_is_not_mentioned(
+        self, installed, providers, closed_port, caplog
+    ):
+        built = providers(config(closed_port))
+        built[2].get_meter("ffe_otel").create_counter("c").add(1)
+        for provider in built:
+            provider.shutdown()
+        assert [r for r in caplog.records if r.name == "ffe_otel.export"] == []
+
+    def test_an_end_with_everything_delivered_is_not_mentioned(
+        self, installed, providers, receiver, caplog
+    ):
+        built = providers(config(receiver.url))
+        emit(*built)
+        for provider in built:
+            provider.shutdown()
+        assert [r for r in caplog.records if r.name == "ffe_otel.export"] == []
 
     def test_other_lines_pass_once(self, installed, caplog):
         logger = logging.getLogger("opentelemetry.attributes")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,9 +64,9 @@ def command(
         },
     )
     config = loaded.config
-    taken = _taken(config)
-    if taken:
-        stop(taken, 1, as_json=as_json)
+    refused = _refused(config)
+    if refused:
+        stop(refused, 1, as_json=as_json)
     _serve(config, end_when_unused, as_json=as_json)
 
 
@@ -94,9 +95,15 @@ def _watch_users(config: Config, stopped: threading.Event, grace: float) -> None
     ).start()
 
 
-def _taken(config: Config) -> str:
-    """What is wrong with the ports to listen on, empty when they are free."""
+def _refused(config: Config) -> str:
+    """Why the configured addresses cannot be listened on and what to do; empty when they can."""
     serve = config.serve
+    error = bind_error(serve.host, 0)
+    if error is not None:
+        return (
+            f"cannot listen on {serve.host}: {error.strerror}; choose an address of this machine "
+            "with --host, for example 127.0.0.1"
+        )
     for port, option, purpose in (
         (serve.port, "--port", "the page"),
         (serve.otlp_http_port, "--otlp-http-port", "OTLP/HTTP"),
@@ -104,12 +111,18 @@ def _taken(config: Config) -> str:
     ):
         error = bind_error(serve.host, port) if port > 0 else None
         if error is not None:
-            who = holder(port)
-            held = f"; it is held by {who}" if who else ""
-            return (
-                f"cannot listen on {serve.host}:{port} for {purpose}: {error.strerror}{held}; "
-                f"choose another with {option}, or any free ones with --ephemeral-ports"
-            )
+            remedy = _remedy(error, serve.host, port, option)
+            return f"cannot listen on {serve.host}:{port} for {purpose}: {error.strerror}{remedy}"
+    return ""
+
+
+def _remedy(error: OSError, host: str, port: int, option: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        who = holder(port, host)
+        held = f"; it is held by {who}" if who else ""
+        return f"{held}; choose another with {option}, or any free ones with --ephemeral-ports"
+    if error.errno == errno.EACCES:
+        return f"; choose one above 1023 with {option}, or start with the right to listen there"
     return ""
 
 

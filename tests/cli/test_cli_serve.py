@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 from ffe_otel.cli import backend, serve
 from ffe_otel.cli.client import find_server
+from ffe_otel.cli.ports import holder
 from ffe_otel.config import load_config
 
 TRACE_ID = "0123456789abcdef0123456789abcdef"
@@ -31,6 +33,12 @@ request = urllib.request.Request(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v
     json.dumps(body).encode(), {{"Content-Type": "application/json"}})
 print(urllib.request.urlopen(request).status, flush=True)
 raise SystemExit(6)
+"""
+LISTENING = """
+import socket, sys
+with socket.create_server(("127.0.0.2", 0)) as listening:
+    print(listening.getsockname()[1], flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -87,6 +95,48 @@ def test_a_port_that_is_taken(cli):
     )
     assert f"it is held by process {os.getpid()}" in result.output
     assert "choose another with --port" in result.output
+
+
+@pytest.mark.parametrize("ports", [(), ("--ephemeral-ports",)])
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("203.0.113.9", "Cannot assign requested address"), ("no-such-host.invalid", "not known")],
+)
+def test_an_address_that_is_not_this_machines(cli, host, reason, ports):
+    result = cli("serve", "--host", host, *ports)
+
+    assert result.exit_code == 1
+    assert f"cannot listen on {host}: " in result.output
+    assert reason in result.output
+    assert "choose an address of this machine with --host" in result.output
+    assert "held by" not in result.output
+    assert "--port" not in result.output
+
+
+def test_a_port_that_this_user_may_not_have(cli, monkeypatch):
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(serve, "bind_error", lambda _, port: refused if port == 80 else None)
+
+    result = cli("serve", "--ephemeral-ports", "--port", "80")
+
+    assert result.exit_code == 1
+    assert "cannot listen on 127.0.0.1:80 for the page: Permission denied" in result.output
+    assert "choose one above 1023 with --port" in result.output
+    assert "held by" not in result.output
+
+
+def test_the_holder_of_a_port_is_who_has_it_on_that_address():
+    other = subprocess.Popen(
+        [sys.executable, "-c", LISTENING], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    )
+    with other, socket.socket() as ours:
+        port = int(other.stdout.readline())
+        ours.bind(("127.0.0.1", port))
+        ours.listen()
+
+        assert f"process {os.getpid()} " in holder(port, "127.0.0.1")
+        assert f"process {other.pid} " in holder(port, "127.0.0.2")
+        other.communicate("\n")
 
 
 def test_a_store_that_cannot_be_written(cli, home):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ffe_otel.cli.client import Server
 
 _LATEST = "latest"
+_NO_ID = (
+    "an id is needed: a trace id, a correlation id or a decision id, "
+    "or the word latest for the newest cycle"
+)
 
 
 @click.command("trace", short_help="Draw one trace as a waterfall.")
@@ -31,9 +35,12 @@ def command(*, identifier: str, logs: bool, config_file: Path | None, as_json: b
 
     Exit code 1: no such trace. 2: no server answers.
     """
+    identifier = identifier.strip()
+    if not identifier:
+        stop(_NO_ID, 2, as_json=as_json)
     config = load(config_file, as_json=as_json).config
     try:
-        trace = _fetch(find_server(config), identifier.strip())
+        trace = _fetch(find_server(config), identifier)
     except NotFoundError as error:
         stop(str(error), 1, as_json=as_json)
     except UnreachableError as error:

@@ -204,3 +204,13 @@ def test_a_terminal_without_box_characters_gets_plain_ones(fake_serve):
     assert "`- ffe.phase.reasoning" in output
     assert "====" in output
     assert output.isascii()
+
+
+@pytest.mark.parametrize("identifier", ["", "  "])
+def test_an_id_is_needed(cli, fake_serve, identifier):
+    result = cli("trace", identifier)
+
+    assert result.exit_code == 2
+    assert "an id is needed" in result.output
+    assert "latest" in result.output
+    assert fake_serve.asked == []

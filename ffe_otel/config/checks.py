@@ -36,6 +36,8 @@ _REQUIRED = {
     "logging.outputs.file.enabled": (("path",),),
 }
 _TOGETHER = ("serve.tls_certificate", "serve.tls_key")
+_LISTENING = ("serve.port", "serve.otlp_http_port", "serve.otlp_grpc_port")
+_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 def relations(values: Mapping[str, Found]) -> Iterator[Problem]:
@@ -43,6 +45,7 @@ def relations(values: Mapping[str, Found]) -> Iterator[Problem]:
     yield from _formats(values)
     yield from _order(values)
     yield from _required(values)
+    yield from _ports(values)
     certificate, key = (values[name] for name in _TOGETHER)
     if bool(certificate.value) != bool(key.value):
         missing, there = _TOGETHER if key.value else reversed(_TOGETHER)
@@ -93,6 +96,38 @@ def _required(values: Mapping[str, Found]) -> Iterator[Problem]:
             names = " or ".join(f"{section}.{name}" for name in group)
             message = f"is on, but {names} is empty; set it or switch this off"
             yield Problem(values[switch].origin, switch, message)
+
+
+def _ports(values: Mapping[str, Found]) -> Iterator[Problem]:
+    """Two keys that want the same port; 0 and -1 are no port."""
+    names = [*_LISTENING]
+    if _metrics_page_is_beside(values):
+        names.append("metrics.prometheus.port")
+    first: dict[int, str] = {}
+    for name in names:
+        port = values[name].value
+        other = first.setdefault(port, name) if port > 0 else name
+        if other != name:
+            # Of the two the one that somebody set, or a default would be called wrong.
+            at_fault, taken = (name, other)
+            if values[name].origin.source == "default":
+                at_fault, taken = taken, at_fault
+            message = f"is {port}, which {taken} is too; give each a port of its own, or 0 for any"
+            yield Problem(values[at_fault].origin, at_fault, message)
+
+
+def _metrics_page_is_beside(values: Mapping[str, Found]) -> bool:
+    """Whether the engine's metrics page and the backend certainly listen on one address.
+
+    On every address, one file may be for two containers, where the same port is no clash.
+    """
+    if not values["metrics.prometheus.enabled"].value:
+        return False
+    page, serve = (
+        values[name].value.strip("[]").lower().replace("localhost", "127.0.0.1")
+        for name in ("metrics.prometheus.host", "serve.host")
+    )
+    return page == serve and page not in _EVERY_ADDRESS
 
 
 def _http_url(value: str) -> str:

@@ -113,6 +113,14 @@ def test_an_address_that_is_not_this_machines(cli, host, reason, ports):
     assert "--port" not in result.output
 
 
+def test_a_port_that_is_wanted_twice(cli):
+    result = cli("serve", "--port", "47205", "--otlp-http-port", "47205")
+
+    assert result.exit_code == 2
+    assert "serve.otlp_http_port: is 47205, which serve.port is too" in result.output
+    assert "stop the program" not in result.output
+
+
 def test_a_port_that_this_user_may_not_have(cli, monkeypatch):
     refused = PermissionError(errno.EACCES, "Permission denied")
     monkeypatch.setattr(serve, "bind_error", lambda _, port: refused if port == 80 else None)

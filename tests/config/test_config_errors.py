@@ -109,6 +109,41 @@ def test_a_wrong_value_says_what_is_expected(problems, text, expected):
     assert expected in found
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("serve: {port: 4318}", "serve.port: is 4318, which serve.otlp_http_port is too"),
+        ("serve: {port: 7000, otlp_http_port: 7000}",
+         "serve.otlp_http_port: is 7000, which serve.port is too; give each a port of its own"),
+        ("serve: {otlp_grpc_port: 4319}", "serve.otlp_grpc_port: is 4319, which serve.port is too"),
+        ("serve: {port: 8000}", "serve.port: is 8000, which metrics.prometheus.port is too"),
+        ("{serve: {host: localhost}, metrics: {prometheus: {port: 4317}}}",
+         "metrics.prometheus.port: is 4317, which serve.otlp_grpc_port is too"),
+    ],
+)  # fmt: skip
+def test_a_port_that_two_want(problems, text, expected):
+    [found] = problems(text)
+
+    assert found.startswith(f"c.yaml:1: {expected}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "serve: {port: 0, otlp_http_port: 0, otlp_grpc_port: 0}",
+        "serve: {otlp_grpc_port: -1}",
+        "{serve: {port: 8000}, metrics: {prometheus: {enabled: false}}}",
+        "{serve: {port: 8000}, metrics: {prometheus: {host: 127.0.0.2}}}",
+        "{serve: {port: 8000, host: 0.0.0.0}, metrics: {prometheus: {host: 0.0.0.0}}}",
+    ],
+)
+def test_ports_that_do_not_clash(tmp_path, text):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+
+    assert load_config(file, environ={}).path == file
+
+
 def test_a_key_that_stands_twice(problems):
     found = problems("serve:\n  port: 1\nllm: {}\nserve:\n  port: 2\n  port: 3\n")
 

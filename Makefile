@@ -4,7 +4,8 @@ VENV ?= .venv
 RESOLUTION ?= highest
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
-DEMO_ARGS ?= --llm debate --cycles 0 --interval 2
+DEMO_ARGS ?= --llm debate --cycles 0 --interval 2 --console-level ERROR
+DEMO_STATE := $(or $(FFE_OTEL__STATE_DIR),$(CURDIR)/.state/demo)
 CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 INPUTS := pyproject.toml demo/pyproject.toml
 
@@ -28,7 +29,8 @@ $(VENV)/.dev-$(RESOLUTION): $(BIN)/uv $(INPUTS)
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and its page
-	@PATH="$(abspath $(BIN)):$$PATH" FFE_OTEL__STATE_DIR="$${FFE_OTEL__STATE_DIR:-$(abspath .state/demo)}" \
+	@echo "The engine's log is on the page and in $(DEMO_STATE)/logs/ffe.log. Ctrl-C ends everything."
+	@PATH="$(abspath $(BIN)):$$PATH" FFE_OTEL__STATE_DIR="$(DEMO_STATE)" FFE_OTEL__LOGGING__OUTPUTS__CONSOLE=false \
 		ffe-otel run --serve -- python -m finance_feedback_engine $(DEMO_ARGS)
 
 test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests

@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--summary", action="store_true", help="print one JSON line on standard output at the end")
     add("--summary-json", metavar="FILE", help="write the same to a file")
-    add("--log-level", default="INFO", metavar="LEVEL", help="of the log on standard error (INFO)")
+    add("--log-level", default="INFO", metavar="LEVEL", help="of the log (INFO)")
+    add("--console-level", metavar="LEVEL", help="of what standard error shows of it (all)")
     return parser
 
 
@@ -88,19 +89,25 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _set_up_logging(level: str) -> None:
+def _set_up_logging(level: str, console: str | None) -> None:
     """Log to standard error, and to nothing else that was there before."""
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"unknown log level {level!r}; choose DEBUG, INFO, WARNING or ERROR")
     root = logging.getLogger()
     root.handlers.clear()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+    # Less on the console than in the log, for whoever reads the log elsewhere.
+    handler.setLevel(_level(console) if console else logging.NOTSET)
     root.addHandler(handler)
-    root.setLevel(number)
+    root.setLevel(_level(level))
     for chatty in ("httpx", "httpcore", "urllib3", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _level(name: str) -> int:
+    number = logging.getLevelNamesMapping().get(name.upper())
+    if number is None:
+        raise ValueError(f"unknown log level {name!r}; choose DEBUG, INFO, WARNING or ERROR")
+    return number
 
 
 async def _run(session: Session) -> int:
@@ -135,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(f"{name:17}{what}" for name, what in FAULTS.items()))
         return EXIT_DONE
     try:
-        _set_up_logging(arguments.log_level)
+        _set_up_logging(arguments.log_level, arguments.console_level)
         options = _options(arguments)
         # Retries draw their delays from the global generator.
         random.seed(options.seed)

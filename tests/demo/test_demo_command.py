@@ -38,6 +38,20 @@ def test_a_run_logs_to_stderr_and_sums_up_on_stdout(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_the_console_may_show_less_than_is_logged(process: Callable[..., Ended]) -> None:
+    program = (
+        "import logging, sys, finance_feedback_engine.__main__ as engine\n"
+        "logged = []\n"
+        "logging.Logger.callHandlers = (lambda real: lambda self, record: \n"
+        "    (logged.append(record.levelname), real(self, record)))(logging.Logger.callHandlers)\n"
+        "engine.main(['--cycles', '1', '--interval', '0', '--console-level', 'error'])\n"
+        "print('INFO' in logged)"
+    )
+    done = process("-c", program)
+    assert done.out == "True\n"
+    assert " - INFO - " not in done.err
+
+
 @pytest.mark.parametrize(("fault", "code"), [("kill_switch", 3), ("stuck_phase", 4)])
 def test_some_faults_have_an_exit_code(
     command: Callable[..., Ended], fault: str, code: int
@@ -72,6 +86,7 @@ def test_faults_are_listed_one_a_line(command: Callable[..., Ended]) -> None:
         (("--cycles", "-1"), "must not be negative"),
         (("--start", "2013-12-24"), "choose a day from 2005-05-25 to 2013-03-01"),
         (("--log-level", "LOUD"), "unknown log level 'LOUD'"),
+        (("--console-level", "LOUD"), "unknown log level 'LOUD'"),
     ],
 )
 def test_what_is_not_understood_is_said(

@@ -119,7 +119,7 @@ def demo(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Pop
     # The venv of this test run stands in for a new one; what is installed already stays.
     environment["FFE_OTEL__STATE_DIR"] = str(tmp_path / "demo")
     process = subprocess.Popen(
-        ["make", "demo", f"VENV={Path(sys.executable).parent.parent}", "DEMO_ARGS=--interval 0.2"],
+        ["make", "demo", f"VENV={Path(sys.executable).parent.parent}"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -143,7 +143,7 @@ def _members(session: int) -> list[str]:
 
 
 def test_make_demo_shows_its_address_and_leaves_nothing_behind(
-    demo: subprocess.Popen[str],
+    demo: subprocess.Popen[str], environment: dict[str, str]
 ) -> None:
     assert demo.stdout is not None
     address = next(
@@ -154,7 +154,9 @@ def test_make_demo_shows_its_address_and_leaves_nothing_behind(
     while b'"running"' not in (body := urllib.request.urlopen(api, timeout=10).read()):
         assert time.monotonic() < deadline, body[:500]
     os.killpg(demo.pid, signal.SIGINT)
-    demo.communicate(timeout=30)
+    rest, _ = demo.communicate(timeout=30)
+    assert "INFO" not in rest, "the log buries the address"
+    assert (Path(environment["FFE_OTEL__STATE_DIR"]) / "logs/ffe.log").stat().st_size > 1000
     assert _members(demo.pid) == []
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=2)

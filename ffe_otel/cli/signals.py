@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -63,7 +64,17 @@ def wait(timeout: float | None = None) -> Delivered | None:
     found = signal.sigwaitinfo(_WATCHED) if timeout is None else _timed(timeout)
     if found is None:
         return None
-    return Delivered(signal.Signals(found.si_signo), found.si_code == _SI_KERNEL)
+    return Delivered(signal.Signals(found.si_signo), _from_terminal(found))
+
+
+def _from_terminal(found: signal.struct_siginfo) -> bool:
+    by_kernel = found.si_code == _SI_KERNEL
+    if found.si_signo != signal.SIGHUP:
+        return by_kernel
+    # A hangup is told to the session's leader alone. If that is a shell, it tells the groups
+    # of its jobs; when it ends, the kernel tells the foreground group.
+    leader = os.getsid(0)
+    return leader != os.getpid() and (by_kernel or found.si_pid == leader)
 
 
 def _timed(timeout: float) -> signal.struct_siginfo | None:

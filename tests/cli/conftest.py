@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -76,7 +77,12 @@ def start(home):
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            # Not read to the end: a command that its dead starter left behind may hold it.
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
 
 
 class FakeServe:

@@ -40,6 +40,25 @@ while True:
 # Makes its standard input the terminal of a new session and becomes its arguments there.
 ON_TERMINAL = "import os, sys; os.login_tty(os.dup(0)); os.execv(sys.argv[1], sys.argv[1:])"
 
+# The same, but leaving standard output where it is; then as its first program, or as a shell
+# would: in the foreground group of a terminal whose hangup the shell hands on.
+_CONTROLLING = """
+import fcntl, os, signal, subprocess, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+"""
+FIRST = _CONTROLLING + "os.execv(sys.argv[1], sys.argv[1:])"
+IN_A_SHELL = (
+    _CONTROLLING
+    + """
+job = subprocess.Popen(sys.argv[1:], process_group=0)
+os.tcsetpgrp(0, job.pid)
+signal.signal(signal.SIGHUP, lambda *_: os.killpg(job.pid, signal.SIGHUP))
+signal.signal(signal.SIGTERM, lambda *_: job.terminate())
+sys.exit(job.wait())
+"""
+)
+
 
 @pytest.fixture(params=[ALONE, BESIDE], ids=["alone", "beside a server"])
 def run(request, fake_serve):
@@ -124,6 +143,24 @@ def test_ctrl_c_on_a_terminal_arrives_once(start, run):
     shown(b"count 1")
     assert process.wait(30) == 5
     os.close(ours)
+
+
+@pytest.mark.parametrize("terminal", [FIRST, IN_A_SHELL], ids=["first", "in a shell"])
+def test_a_closed_terminal_is_told_once(start, run, terminal):
+    ours, theirs = pty.openpty()
+    process = start(
+        *run, sys.executable, "-c", COUNTING.replace("SIGINT", "SIGHUP"),
+        stdin=theirs, stderr=subprocess.DEVNULL, through=(sys.executable, "-c", terminal),
+    )  # fmt: skip
+    os.close(theirs)
+    assert process.stdout.readline() == "counting\n"
+
+    os.close(ours)
+    assert process.stdout.readline() == "interrupted\n"
+    process.send_signal(signal.SIGTERM)
+
+    assert process.stdout.readline() == "count 1\n"
+    assert process.wait(30) == 5
 
 
 def test_the_environment_makes_python_instrument_itself(start, run, fake_serve, home):

@@ -19,6 +19,7 @@ from ffe_otel.observe.decode import Decoder, Known, Signal, parse
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 times = st.integers(1, 2**63 - 1)
+enums = st.one_of(st.integers(-1, 25), st.integers(-(2**31), 2**31 - 1))
 scalars = st.one_of(
     st.builds(lambda v: AnyValue(string_value=v), text),
     st.builds(lambda v: AnyValue(int_value=v), st.integers(-(2**63), 2**63 - 1)),
@@ -55,9 +56,9 @@ def trace_requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
             span_id=draw(st.binary(min_size=8, max_size=8)),
             parent_span_id=draw(st.sampled_from([b"", b"parent 1"])),
             name=draw(text), start_time_unix_nano=draw(times), end_time_unix_nano=draw(times),
-            kind=draw(st.integers(0, 5)), attributes=draw(attributes),
+            kind=draw(enums), attributes=draw(attributes),
         )  # fmt: skip
-        span.status.code = draw(st.integers(0, 2))
+        span.status.code = draw(enums)
         span.events.add(name=draw(text), time_unix_nano=draw(times), attributes=draw(attributes))
         span.links.add(trace_id=draw(st.binary(min_size=16, max_size=16)), span_id=b"12345678")
     return request
@@ -70,7 +71,7 @@ def log_requests(draw: st.DrawFn) -> ExportLogsServiceRequest:
     for _ in range(draw(st.integers(0, 3))):
         scope.log_records.add(
             time_unix_nano=draw(times), body=draw(values), attributes=draw(attributes),
-            severity_number=draw(st.integers(0, 24)), event_name=draw(text),
+            severity_number=draw(enums), event_name=draw(text),
             trace_id=draw(st.sampled_from([b"", b"0123456789abcdef"])),
         )  # fmt: skip
     return request

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 UID: Final = "log.record.uid"
 """The convention's attribute for a record's identity; resent records keep it."""
+MAX_SEVERITY: Final = 24
+"""The most severe number there is, FATAL4; what is beyond is taken for it."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -48,7 +50,7 @@ def _row(record: LogRecord, logger: str, source: Origin, seen: dict[str, int]) -
     row: dict[str, Any] = {
         "uid": _identity(uid, seen, record, (logger, source.text, dumps(body), dumps(attrs))),
         "time_ns": record.time_unix_nano or record.observed_time_unix_nano or time.time_ns(),
-        "severity": record.severity_number,
+        "severity": max(0, min(record.severity_number, MAX_SEVERITY)),
         "level": record.severity_text,
         "service": source.service,
         "logger": logger,

@@ -153,7 +153,8 @@ def _exponential(point: pb.ExponentialHistogramDataPoint) -> dict[str, Any]:
 
 def _slot(index: int, scale: int) -> int:
     """Where the middle of bucket ``index``, of base ``2 ** (2 ** -scale)``, is on the grid."""
-    exponent = (index + 0.5) * 2.0**-scale
+    # No sender means a scale of a thousand, and the power of a far bigger one overflows.
+    exponent = (index + 0.5) * 2.0 ** -max(-1000, min(scale, 1000))
     # Beyond these exponents of two the grid has ended on either side.
     return bisect_left(GRID, 2.0 ** max(-64.0, min(exponent, 64.0)))
 

@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from ffe_otel.observe.decode.batch import describe, origin
 from ffe_otel.observe.decode.values import MAX_TIME, attributes
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from ffe_otel.observe.decode.batch import Batch, Known, Origin
+
+# Protobuf enums are open: a sender may know values that came after this program, and its
+# own bugs. Both are what the specification wants of unknown ones, unspecified and unset.
+_KINDS: Final = frozenset(Span.SpanKind.values())
+_CODES: Final = frozenset(Status.StatusCode.values())
 
 
 def decode_spans(request: ExportTraceServiceRequest, batch: Batch, known: Known) -> None:
@@ -49,13 +55,13 @@ def _row(span: Span, scope: str, source: Origin) -> dict[str, Any]:
         "trace_id": span.trace_id.hex(),
         "span_id": int.from_bytes(span.span_id),
         "name": span.name,
-        "kind": span.kind,
+        "kind": span.kind if span.kind in _KINDS else 0,
         "service": source.service,
         "scope": scope,
         "start_ns": start,
         # A clock set back under an open span must not give it a negative length.
         "duration_ns": max(0, span.end_time_unix_nano - start),
-        "status": span.status.code,
+        "status": span.status.code if span.status.code in _CODES else 0,
         "attrs": attributes(span.attributes),
         "resource_id": source.resource_id,
     }

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ffe_otel.observe import metric_math
+from ffe_otel.observe import coerce, metric_math
 from ffe_otel.observe.decode import Signal
 from ffe_otel.observe.queries import cycles, logs, metrics, status, traces
 from ffe_otel.observe.viewer import STATIC_DIR
@@ -233,7 +232,7 @@ def _problem(code: int, error: str, hint: str) -> Response:
 
 
 def _json(content: Any) -> Response:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    body = coerce.dumps(content).encode("utf-8", "replace")
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

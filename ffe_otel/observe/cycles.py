@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
 from ffe_otel.correlation import correlation_id
+from ffe_otel.observe.coerce import MAX_SAFE, count, real, text, texts, total, whole
 from ffe_otel.observe.store import schema
 from ffe_otel.observe.store.load import insert_rows
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from ffe_otel.observe.store.database import Connection
 
-MAX_SAFE: Final = 2**53 - 1
-"""Largest integer a JavaScript number holds exactly; durations are cut to it."""
 STATUS_ERROR: Final = 2
 _APPROVED: Final = "approved"
 _EXECUTED: Final = "executed"
@@ -73,29 +72,29 @@ def summarise(
     last = _last(spans, semconv.SPAN_DECISION, semconv.DECISION_ACTION)
     decision = {**(last.attributes if last else {}), **said}
     calls = [s.attributes for s in spans if semconv.GEN_AI_OPERATION in s.attributes]
-    costs = [c[semconv.LLM_COST_USD] for c in calls if _is_number(c.get(semconv.LLM_COST_USD))]
-    profits = _numbers(spans, semconv.SPAN_TRADE_OUTCOME, semconv.TRADE_PNL_DOLLARS)
+    trades = [s.attributes for s in spans if s.name == semconv.SPAN_TRADE_OUTCOME]
+    outcome = text(said.get(semconv.CYCLE_OUTCOME))
     errors = sum(s.error for s in spans)
     return {
         "trace_id": trace_id,
         "correlation_id": correlation_id(int(trace_id, 16)),
-        "agent_id": said.get(semconv.AGENT_ID),
-        "number": said.get(semconv.CYCLE_NUMBER),
+        "agent_id": text(said.get(semconv.AGENT_ID)),
+        "number": whole(said.get(semconv.CYCLE_NUMBER)),
         "asset_pairs": _assets(said, spans),
         "start_unix_nano": str(start),
         "duration_ns": min(root.duration_ns, MAX_SAFE) if root else None,
         "last_seen_unix_nano": str(totals.last_ns),
         "state": "ended" if root else "running",
-        "outcome": said.get(semconv.CYCLE_OUTCOME),
-        "reason": said.get(semconv.CYCLE_REASON),
-        "action": decision.get(semconv.DECISION_ACTION),
-        "confidence": decision.get(semconv.DECISION_CONFIDENCE),
+        "outcome": outcome,
+        "reason": text(said.get(semconv.CYCLE_REASON)),
+        "action": text(decision.get(semconv.DECISION_ACTION)),
+        "confidence": real(decision.get(semconv.DECISION_CONFIDENCE)),
         "decision_ids": _decision_ids(spans, said),
-        "verdict": _verdict(spans, said.get(semconv.CYCLE_OUTCOME)),
-        "pnl_dollars": sum(profits) if profits else None,
-        "cost_usd": sum(costs) if costs else None,
-        "tokens": sum(_tokens(c) for c in calls),
-        "errors": max(errors, _count(said.get(semconv.CYCLE_ERRORS))),
+        "verdict": _verdict(spans, outcome),
+        "pnl_dollars": total(real(t.get(semconv.TRADE_PNL_DOLLARS)) for t in trades),
+        "cost_usd": total(real(c.get(semconv.LLM_COST_USD)) for c in calls),
+        "tokens": min(sum(map(_tokens, calls)), MAX_SAFE),
+        "errors": max(errors, count(said.get(semconv.CYCLE_ERRORS))),
         "phases": _phases(spans, start),
         "spans": totals.spans,
         "logs": totals.logs,
@@ -107,48 +106,32 @@ def _last(spans: Sequence[SpanFacts], name: str, key: str) -> SpanFacts | None:
     return max(found, key=lambda s: s.start_ns + s.duration_ns, default=None)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _numbers(spans: Iterable[SpanFacts], name: str, key: str) -> list[float]:
-    return [
-        s.attributes[key] for s in spans if s.name == name and _is_number(s.attributes.get(key))
-    ]
-
-
 def _tokens(call: dict[str, Any]) -> int:
-    both = _count(call.get(semconv.GEN_AI_INPUT_TOKENS)) + _count(
+    both = count(call.get(semconv.GEN_AI_INPUT_TOKENS)) + count(
         call.get(semconv.GEN_AI_OUTPUT_TOKENS)
     )
-    return both or _count(call.get(semconv.LLM_TOKENS))
+    return both or count(call.get(semconv.LLM_TOKENS))
 
 
 def _assets(said: dict[str, Any], spans: Iterable[SpanFacts]) -> list[str]:
     named = said.get(semconv.ASSET_PAIRS)
     if isinstance(named, list) and named:
-        return [str(a) for a in named]
-    found = (s.attributes.get(semconv.ASSET_PAIR) for s in spans)
-    return list(dict.fromkeys(str(a) for a in found if a))
+        return texts(named)
+    return texts(s.attributes.get(semconv.ASSET_PAIR) for s in spans)
 
 
 def _decision_ids(spans: Iterable[SpanFacts], said: dict[str, Any]) -> list[str]:
     found = [s.attributes.get(semconv.DECISION_ID) for s in spans] + [said.get(semconv.DECISION_ID)]
-    return list(dict.fromkeys(str(d) for d in found if d))
+    return texts(found)
 
 
-def _verdict(spans: Iterable[SpanFacts], outcome: object) -> str | None:
+def _verdict(spans: Iterable[SpanFacts], outcome: str | None) -> str | None:
     """What the risk layers said of what became of the cycle.
 
     Of several assets one may be traded and another rejected; the traded one counts.
     """
     checks = [s for s in spans if s.name == semconv.SPAN_RISK_CHECK]
-    verdicts = [s.attributes.get(semconv.RISK_VERDICT) for s in checks]
-    said = [str(v) for v in verdicts if v]
+    said = [v for v in (text(s.attributes.get(semconv.RISK_VERDICT)) for s in checks) if v]
     if outcome == _EXECUTED and _APPROVED in said:
         return _APPROVED
     if _REJECTED in said or outcome == _REJECTED:

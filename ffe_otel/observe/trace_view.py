@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
-from ffe_otel.observe.cycles import MAX_SAFE, STATUS_ERROR
+from ffe_otel.observe.coerce import MAX_SAFE
+from ffe_otel.observe.cycles import STATUS_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -237,7 +238,7 @@ def _row(span: Span, depth: int, begin: int, tree: _Tree) -> dict[str, Any]:
             }
             for e in span.events
         ],
-        "links": span.links,
+        "links": safe_values(span.links),
         "children": len(children),
         "critical": span.span_id in tree.critical,
         "running": span.running,

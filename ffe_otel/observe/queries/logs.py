@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.semconv.attributes import exception_attributes as exc
 
+from ffe_otel.observe import coerce
 from ffe_otel.observe.trace_view import safe_values
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _record(time_ns: int, severity: int, level: str, logger: str, body: str, att
 
 def _exception(attributes: dict[str, Any]) -> dict[str, Any] | None:
     found = {
-        short: attributes[key]
+        short: coerce.text(attributes[key])
         for short, key in (
             ("type", exc.EXCEPTION_TYPE),
             ("message", exc.EXCEPTION_MESSAGE),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -307,5 +308,7 @@ def _lines_of(groups: Sequence[_Group]) -> dict[tuple[tuple[str, str], ...], set
 def _add(pairs: Iterable[tuple[int, float]]) -> dict[int, float]:
     total: dict[int, float] = {}
     for key, value in pairs:
-        total[key] = total.get(key, 0.0) + float(value)
+        # One increment beyond a float would blank the line from there on.
+        if math.isfinite(value):
+            total[key] = total.get(key, 0.0) + float(value)
     return total

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ffe_otel import semconv
 from ffe_otel.correlation import correlation_id
 from ffe_otel.observe import trace_view
-from ffe_otel.observe.cycles import MAX_SAFE
+from ffe_otel.observe.coerce import MAX_SAFE
 from ffe_otel.observe.queries.cycles import cycle_row, resolve
 from ffe_otel.observe.queries.logs import LogFilter, list_logs
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
+from ffe_otel.observe import coerce
 from ffe_otel.observe.decode import Signal
 from ffe_otel.observe.store import schema
 
@@ -83,7 +84,7 @@ def insert_rows(
         connection.execute(
             f"INSERT INTO {table} ({names}) SELECT {names} FROM "  # noqa: S608 - our own names
             "(SELECT unnest(row) FROM (SELECT unnest(from_json(?::JSON, ?)) AS row))",
-            [json.dumps(rows), json.dumps([columns])],
+            [coerce.dumps(rows), json.dumps([columns])],
         )
 
 

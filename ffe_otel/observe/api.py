@@ -150,6 +150,7 @@ class Api:
                 "store": {
                     "path": str(self.backend.database.path),
                     "bytes": self.backend.size(),
+                    "quarantined": self.backend.journal.quarantine.rows,
                     **held,
                 },
                 "ingest": {

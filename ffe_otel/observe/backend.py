@@ -14,6 +14,7 @@ from ffe_otel.observe.errors import ServeError
 from ffe_otel.observe.ingest import Ingest
 from ffe_otel.observe.journal import Journal
 from ffe_otel.observe.live import LiveHub
+from ffe_otel.observe.quarantine import SUFFIX
 from ffe_otel.observe.store.database import Database, StoreLock
 from ffe_otel.observe.store.loader import Loader
 from ffe_otel.observe.store.retention import RetentionLimits
@@ -68,17 +69,27 @@ class Backend:
         """The parts by name: whether they work, and what is to be known about them."""
         journal, store = self.ingest.problem, self.loader.problem
         free = shutil.disk_usage(self.directory).free
-        notes = [n for n in (self.database.problem, self.loader.last_retention) if n]
+        aside = self._set_aside()
+        notes = [n for n in (aside, self.database.problem, self.loader.last_retention) if n]
         return {
             "journal": {
                 "ok": not journal,
                 "detail": journal or f"{_bytes(self.journal.size)} wait for the store",
             },
             "store": {
-                "ok": not store,
+                "ok": not store and not aside,
                 "detail": store or "; ".join([*notes, f"{_bytes(free)} free on its file system"]),
             },
         }
+
+    def _set_aside(self) -> str:
+        rows = self.journal.quarantine.rows
+        if not rows:
+            return ""
+        return (
+            f"{rows} {'row' if rows == 1 else 'rows'} could not be loaded and are kept in "
+            f"{self.journal.directory}/*{SUFFIX}: report what is in there and delete the files"
+        )
 
     def close(self) -> None:
         """Finish what was submitted, load it, close everything."""

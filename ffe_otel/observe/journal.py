@@ -18,13 +18,18 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ffe_otel.observe.decode import Signal
 from ffe_otel.observe.errors import FullError
+from ffe_otel.observe.quarantine import SUFFIX as BAD_SUFFIX
+from ffe_otel.observe.quarantine import Quarantine, private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ffe_otel.observe.quarantine import Extent
+
 _SUFFIX: Final = ".ndjson"
-_BAD_SUFFIX: Final = ".bad"
+_UNFINISHED: Final = frozenset({".part", ".keeping", ".repaired"})
+"""Suffixes of files that were being written when an earlier run was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Journal:
         self._sealed: list[Segment] = []
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sequence = self._recover()
+        self.quarantine = Quarantine(directory, limit // 4)
 
     @property
     def size(self) -> int:
@@ -150,10 +156,13 @@ class Journal:
         with self._lock:
             self._sealed = [s for s in self._sealed if s.path not in gone]
 
-    def quarantine(self, segment: Segment) -> Path:
-        """Set a segment aside that the store cannot take; where it is now."""
-        target = segment.path.with_suffix(_BAD_SUFFIX)
-        segment.path.rename(target)
+    def set_aside(self, segment: Segment, extents: Sequence[Extent]) -> Path:
+        """Delete a segment that was loaded but for these lines, which are kept; where.
+
+        Raises:
+            OSError: they cannot be kept, so that the segment stays.
+        """
+        target = self.quarantine.keep(segment.path, extents)
         self.discard([segment])
         return target
 
@@ -166,11 +175,17 @@ class Journal:
     def _recover(self) -> int:
         """Take over what an earlier run left; the highest sequence number seen."""
         highest = 0
-        for path in sorted(self.directory.glob(f"*{_SUFFIX}")):
+        for path in sorted(self.directory.iterdir()):
             number, _, signal = path.stem.partition("-")
             if not number.isdigit() or signal not in set(Signal):
                 continue
-            highest = max(highest, int(number))
+            if path.suffix in _UNFINISHED:
+                path.unlink()
+            elif path.suffix in {_SUFFIX, BAD_SUFFIX}:
+                # A name that was given again would write over rows that were set aside.
+                highest = max(highest, int(number))
+            if path.suffix != _SUFFIX:
+                continue
             size, longest = _repair(path)
             if size:
                 self._sealed.append(Segment(path, Signal(signal), size, longest))
@@ -195,9 +210,7 @@ def _repair(path: Path) -> tuple[int, int]:
                 broken = True
     if broken:
         replacement = path.with_suffix(".repaired")
-        with os.fdopen(
-            os.open(replacement, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-        ) as file:
+        with os.fdopen(private(replacement), "wb") as file:
             file.writelines(good)
             file.flush()
             os.fsync(file.fileno())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import duckdb
 import pytest
@@ -50,6 +51,18 @@ def held(database):
         return None
 
 
+def fragile(load, error, *bad):
+    """A loader of segments that fails with ``error`` where a span of ``bad`` is."""
+
+    def failing(connection, segments):
+        text = b"".join(s.path.read_bytes() for s in segments)
+        if any(b'"span_id": %d,' % number in text for number in bad):
+            raise error
+        return load(connection, segments)
+
+    return failing
+
+
 def test_what_was_loaded_is_published(parts):
     loader, journal, database, changes = parts
     journal.append({Signal.TRACES: [span(1), span(1), span(2)]})
@@ -88,14 +101,8 @@ def test_a_store_that_gives_up_is_opened_again(parts):
 
 def test_rows_that_bring_the_store_down_each_time_are_set_aside(parts, monkeypatch):
     loader, journal, database, _ = parts
-    load = module.load_segments
-
-    def fragile(connection, segments):
-        if any(b'"span_id": 13,' in s.path.read_bytes() for s in segments):
-            raise duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block")
-        return load(connection, segments)
-
-    monkeypatch.setattr(module, "load_segments", fragile)
+    error = duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block")
+    monkeypatch.setattr(module, "load_segments", fragile(module.load_segments, error, 13))
     for number in (12, 13, 14):
         journal.append({Signal.TRACES: [span(number)]})
         journal.seal()
@@ -103,6 +110,93 @@ def test_rows_that_bring_the_store_down_each_time_are_set_aside(parts, monkeypat
     (bad,) = until(lambda: list(journal.directory.glob("*.bad")))
     until(lambda: held(database) == [12, 14])
     assert bad.read_bytes() == span(13) + b"\n"
+
+
+def test_a_row_that_breaks_the_program_is_set_aside_alone_and_loading_goes_on(parts, monkeypatch):
+    loader, journal, database, changes = parts
+    broken = fragile(module.load_segments, TypeError("unhashable"), 13, 14)
+    monkeypatch.setattr(module, "load_segments", broken)
+    journal.append({Signal.TRACES: [span(n) for n in range(1, 40)]})
+    loader.wake()
+    good = [n for n in range(1, 40) if n not in {13, 14}]
+    until(lambda: held(database) == good)
+    until(lambda: journal.size == 0)
+    (bad,) = journal.directory.iterdir()
+    assert bad.read_bytes().splitlines() == [span(13), span(14)]
+    assert {t for c in changes for t in c.trace_ids} == {f"{n:032x}" for n in good}
+    journal.append({Signal.TRACES: [span(50)]})
+    loader.wake()
+    until(lambda: 50 in held(database))
+
+
+def test_a_disk_that_fills_up_while_a_segment_is_taken_apart_sets_nothing_aside(parts, monkeypatch):
+    loader, journal, database, _ = parts
+    load, calls = module.load_segments, []
+
+    def failing(connection, segments):
+        calls.append(segments)
+        if len(calls) == 1:
+            raise duckdb.InvalidInputException("no such row")
+        if len(calls) < 5:
+            raise duckdb.IOException("IO Error: No space left on device")
+        return load(connection, segments)
+
+    monkeypatch.setattr(module, "load_segments", failing)
+    journal.append({Signal.TRACES: [span(n) for n in range(1, 9)]})
+    loader.wake()
+    until(lambda: held(database) == list(range(1, 9)))
+    until(lambda: journal.size == 0)
+    assert list(journal.directory.iterdir()) == []
+
+
+def test_taking_a_hopeless_segment_apart_has_an_end(parts, monkeypatch):
+    loader, journal, _, _ = parts
+    monkeypatch.setattr("ffe_otel.observe.store.salvage.MAX_TRIES", 6)
+    broken = fragile(module.load_segments, duckdb.InvalidInputException("bad"), *range(10, 90))
+    monkeypatch.setattr(module, "load_segments", broken)
+    lines = [span(n) for n in range(10, 90)]
+    journal.append({Signal.TRACES: lines})
+    loader.wake()
+    (bad,) = until(lambda: list(journal.directory.glob("*.bad")))
+    assert sorted(bad.read_bytes().splitlines()) == lines
+    assert journal.quarantine.rows == 80
+
+
+def test_a_stop_while_a_segment_is_taken_apart_leaves_it_to_the_next_run(parts, monkeypatch):
+    loader, journal, _, _ = parts
+    entered, go = threading.Event(), threading.Event()
+
+    def failing(connection, segments):
+        entered.set()
+        assert go.wait(20)
+        raise duckdb.InvalidInputException("bad")
+
+    monkeypatch.setattr(module, "load_segments", failing)
+    journal.append({Signal.TRACES: [span(1), span(2)]})
+    loader.wake()
+    assert entered.wait(20)
+    closing = threading.Thread(target=loader.close)
+    closing.start()
+    until(loader._stopping.is_set)
+    go.set()
+    closing.join(20)
+    assert [p.suffix for p in journal.directory.iterdir()] == [".ndjson"]
+    assert journal.size > 0
+
+
+def test_rows_set_aside_are_bounded_and_the_oldest_go(tmp_path):
+    journal = Journal(tmp_path / "journal", 8000)
+    for _ in range(8):
+        journal.append({Signal.TRACES: [span(1) + b" " * 400]})
+        (segment,) = journal.seal()
+        journal.set_aside(segment, [(0, segment.size, 1)])
+    kept = sorted(p.name for p in journal.directory.iterdir())
+    assert len(kept) == journal.quarantine.rows < 8
+    assert sum(p.stat().st_size for p in journal.directory.iterdir()) <= 2000
+    assert kept[-1] == "000000000008-traces.bad"
+    journal.quarantine.retire(age_seconds=0)
+    assert list(journal.directory.iterdir()) == []
+    journal.close()
 
 
 def test_segments_that_were_loaded_before_a_kill_are_not_loaded_again(tmp_path):

@@ -19,7 +19,8 @@ from ffe_otel.observe.store.load import (
     load_segments,
     recorded_segments,
 )
-from ffe_otel.observe.store.retention import RetentionLimits, enforce
+from ffe_otel.observe.store.retention import DAY_SECONDS, RetentionLimits, enforce
+from ffe_otel.observe.store.salvage import salvage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ _PASSING: Final = (
     duckdb.OutOfMemoryException,
     duckdb.TransactionException,
 )
+_GIVEN_UP: Final = (duckdb.FatalException, duckdb.ConnectionException)
 LOAD_BYTES: Final = 32 * 1024**2
 """Journal bytes one transaction takes; a backlog is loaded in several."""
 
@@ -94,15 +96,27 @@ class Loader:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(timeout=1.0)
-            if self._wake.is_set():
-                self._wake.clear()
-                if not self._load_all():
-                    self._stopping.wait(RETRY)
-                    self._wake.set()
-            if time.monotonic() >= self._retention_at:
-                self._retire()
-                self._retention_at = time.monotonic() + RETENTION_PERIOD
+            try:
+                self._turn()
+            except Exception as error:
+                # Without this thread everything would be acknowledged and nothing shown.
+                logger.exception("ffe-otel serve: the loader met what it should not")
+                self.problem = f"the loader failed and tries again: {error!r}"
+                self._wake_later()
             self._stopping.wait(PERIOD)
+
+    def _turn(self) -> None:
+        if self._wake.is_set():
+            self._wake.clear()
+            if not self._load_all():
+                self._wake_later()
+        if time.monotonic() >= self._retention_at:
+            self._retention_at = time.monotonic() + RETENTION_PERIOD
+            self._retire()
+
+    def _wake_later(self) -> None:
+        self._stopping.wait(RETRY)
+        self._wake.set()
 
     def _drop_recorded(self) -> None:
         """Delete segments whose rows are in the store, after a kill between the two."""
@@ -121,19 +135,26 @@ class Loader:
         return True
 
     def _load(self, segments: Sequence[Segment]) -> bool:
+        error = self._take(segments)
+        if error is not None:
+            return self._failed(segments, error)
+        self._failures = 0
+        self._journal.discard(segments)
+        return True
+
+    def _take(self, segments: Sequence[Segment]) -> Exception | None:
+        """Put rows into the store, tell who listens, and say why it did not work."""
         try:
             loaded = self._transact(segments)
-        except duckdb.Error as error:
-            return self._failed(segments, error)
+        except Exception as error:  # noqa: BLE001 - a row may meet any bug on its way
+            return error
         if self.problem:
             logger.warning("ffe-otel serve: the store takes data again")
             self.problem = ""
-        self._failures = 0
         self._known.add(loaded.series, loaded.resources)
-        self._journal.discard(segments)
         if loaded.traces or loaded.rows[Signal.METRICS]:
             self._publish(Change(tuple(loaded.traces), loaded.rows[Signal.METRICS] > 0))
-        return True
+        return None
 
     def _transact(self, segments: Sequence[Segment]) -> Loaded:
         connection = self._database.writer
@@ -149,15 +170,10 @@ class Loader:
             raise
         return loaded
 
-    def _failed(self, segments: Sequence[Segment], error: duckdb.Error) -> bool:
-        text = str(error).splitlines()[0]
+    def _failed(self, segments: Sequence[Segment], error: Exception) -> bool:
         if isinstance(error, duckdb.IOException):
-            self._note(f"the store cannot take data now: {text}; free space on its file system")
-            return False
-        if isinstance(error, (duckdb.FatalException, duckdb.ConnectionException)):
-            self._note(f"the store was opened again after: {text}")
-            self._database.reopen()
-            self._known.clear()
+            return self._no_room(error)
+        self._reopen_after(error)
         if isinstance(error, _PASSING):
             self._failures += 1
             if self._failures < MAX_FAILURES:
@@ -165,9 +181,55 @@ class Loader:
         if len(segments) > 1:
             taken = [self._load([segment]) for segment in segments]
             return all(taken)
-        target = self._journal.quarantine(segments[0])
-        logger.error("ffe-otel serve: %s cannot be loaded and was kept: %s", target, text)
+        return self._salvage(segments[0], error)
+
+    def _salvage(self, segment: Segment, error: Exception) -> bool:
+        """Load what can be loaded of a segment and set the lines at fault aside."""
+        try:
+            extents = salvage(segment, self._take_piece)
+            if extents:
+                target = self._journal.set_aside(segment, extents)
+                logger.error(
+                    "ffe-otel serve: %d rows cannot be loaded and are kept in %s: %s",
+                    sum(lines for _, _, lines in extents), target, _first_line(error),
+                )  # fmt: skip
+            else:
+                self._journal.discard([segment])
+        except _StoppingError:
+            return False
+        except (duckdb.IOException, OSError) as problem:
+            return self._no_room(problem)
+        self._failures = 0
         return True
+
+    def _take_piece(self, piece: Segment, alone: bool) -> bool:
+        # A line on its own is set aside when it fails, so that a store which only fails for
+        # a while must not be mistaken for a bad line.
+        for attempt in range(1, (MAX_FAILURES if alone else 1) + 1):
+            if self._stopping.is_set():
+                raise _StoppingError
+            error = self._take([piece])
+            if error is None:
+                return True
+            if isinstance(error, duckdb.IOException):
+                raise error
+            self._reopen_after(error)
+            if not isinstance(error, _PASSING):
+                break
+            if attempt < MAX_FAILURES and alone:
+                self._stopping.wait(RETRY)
+        return False
+
+    def _no_room(self, error: Exception) -> bool:
+        text = _first_line(error)
+        self._note(f"the store cannot take data now: {text}; free space on its file system")
+        return False
+
+    def _reopen_after(self, error: Exception) -> None:
+        if isinstance(error, _GIVEN_UP):
+            self._note(f"the store was opened again after: {_first_line(error)}")
+            self._database.reopen()
+            self._known.clear()
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:
@@ -179,12 +241,21 @@ class Loader:
         # old ones are loaded before any is deleted.
         self._known.clear()
         self._load_all()
+        self._journal.quarantine.retire(self._limits.age * DAY_SECONDS)
         try:
             retired = enforce(self._database, self._journal.size, self._limits)
         except duckdb.Error as error:
-            self._note(f"old rows could not be retired: {str(error).splitlines()[0]}")
+            self._note(f"old rows could not be retired: {_first_line(error)}")
             return
         self.last_retention = retired or self.last_retention
+
+
+class _StoppingError(Exception):
+    """The loader is to stop; what it was at stays in the journal for the next run."""
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or repr(error)
 
 
 def _chunk(segments: Sequence[Segment]) -> list[Segment]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DAY_NS: Final = 86_400 * 10**9
+DAY_SECONDS: Final = 86_400
+DAY_NS: Final = DAY_SECONDS * 10**9
 FILL: Final = 0.5
 """Share of the limit that rows may fill. A checkpoint writes row groups that lost rows anew
 before it frees the old ones, and the file does not shrink, so that it needs the rest."""

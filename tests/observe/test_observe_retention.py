@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
 
 import sample_telemetry as sample
+from observe_server import until
 from sample_cycles import make_cycle
 
-from ffe_otel.observe.decode import Signal
-from ffe_otel.observe.journal import Segment
+from ffe_otel.observe.decode import Known, Signal
+from ffe_otel.observe.journal import Journal, Segment
 from ffe_otel.observe.store.database import Database
 from ffe_otel.observe.store.load import load_segments
+from ffe_otel.observe.store.loader import Loader
 from ffe_otel.observe.store.retention import RetentionLimits, enforce
 
 DAY = 86_400 * 10**9
@@ -99,3 +102,31 @@ def test_a_store_that_grows_loses_its_oldest_rows_and_stays_under_its_size(tmp_p
     assert held == (newest - oldest) // 1000 + 1
     assert rows <= held < 20 * rows
     database.close()
+
+
+def test_a_burst_does_not_wait_for_the_turn_of_retention(tmp_path):
+    limit, rng = 32 << 20, random.Random(1)
+    database, journal = Database(tmp_path, limit), Journal(tmp_path / "journal", limit // 4)
+    loader = Loader(
+        database, journal, Known(), limits=RetentionLimits(limit, 7), publish=lambda _: None
+    )
+    loader.start()
+    sizes = []
+    for number in range(14):
+        lines = [
+            json.dumps({
+                "trace_id": f"{rng.getrandbits(128):032x}", "span_id": rng.getrandbits(63),
+                "name": "chat", "start_ns": time.time_ns(), "duration_ns": 5, "status": 0,
+                "attrs": {"prompt": base64.b64encode(rng.randbytes(30_000)).decode()},
+            }).encode()
+            for _ in range(100)
+        ]  # fmt: skip
+        journal.append({Signal.TRACES: lines})
+        loader.wake()
+        until(lambda: journal.size == 0, f"load {number}")
+        sizes.append(database.size())
+    loader.close()
+    journal.close()
+    database.close()
+    assert loader.last_retention.endswith(f"beyond {limit} bytes")
+    assert max(sizes) < 1.25 * limit

@@ -19,7 +19,7 @@ from ffe_otel.observe.store.load import (
     load_segments,
     recorded_segments,
 )
-from ffe_otel.observe.store.retention import DAY_SECONDS, RetentionLimits, enforce
+from ffe_otel.observe.store.retention import DAY_SECONDS, LOOK, RetentionLimits, crowded, enforce
 from ffe_otel.observe.store.salvage import salvage
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Loader:
         self._limits = limits
         self._publish = publish
         self._failures = 0
+        self._arrived = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._retention_at = time.monotonic() + RETENTION_PERIOD
@@ -110,9 +111,16 @@ class Loader:
             self._wake.clear()
             if not self._load_all():
                 self._wake_later()
-        if time.monotonic() >= self._retention_at:
+        if time.monotonic() >= self._retention_at or self._crowded():
             self._retention_at = time.monotonic() + RETENTION_PERIOD
             self._retire()
+
+    def _crowded(self) -> bool:
+        """Whether so much has arrived that rows have to go before their turn."""
+        if self._arrived < LOOK * self._limits.size:
+            return False
+        self._arrived = 0
+        return crowded(self._database, self._journal.size, self._limits)
 
     def _wake_later(self) -> None:
         self._stopping.wait(RETRY)
@@ -151,6 +159,7 @@ class Loader:
         if self.problem:
             logger.warning("ffe-otel serve: the store takes data again")
             self.problem = ""
+        self._arrived += sum(s.size for s in segments)
         self._known.add(loaded.series, loaded.resources)
         if loaded.traces or loaded.rows[Signal.METRICS]:
             self._publish(Change(tuple(loaded.traces), loaded.rows[Signal.METRICS] > 0))

@@ -24,6 +24,8 @@ FILL: Final = 0.5
 before it frees the old ones, and the file does not shrink, so that it needs the rest."""
 TARGET: Final = 0.4
 """Share of the limit that is left filled after rows had to go."""
+LOOK: Final = 1 / 32
+"""Share of the limit that may arrive before the size is looked at out of turn."""
 KEPT_ASIDE: Final = 1
 """Stores that were set aside as unreadable and are kept for somebody to look at."""
 # Table, its time column, and whether a row's arrival counts as its age too: a sender with
@@ -53,8 +55,7 @@ def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> 
     cutoff = time.time_ns() - int(limits.age * DAY_NS)
     removed = _remove(connection, cutoff, arrival=True)
     reason = "older than the configured age"
-    held = _used(database)
-    room = max(limits.size - journal_bytes, 0)
+    held, room = _used(database), _room(journal_bytes, limits)
     if held > FILL * room:
         share = 1 - TARGET * room / held
         cutoff = _oldest(connection, min(max(share, 0.05), 1.0))
@@ -68,6 +69,15 @@ def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> 
     text = f"{removed} rows before {moment} were retired, {reason}"
     logger.info("ffe-otel serve: %s", text)
     return text
+
+
+def crowded(database: Database, journal_bytes: int, limits: RetentionLimits) -> bool:
+    """Whether rows fill more than their share; cheap, nothing is deleted."""
+    return _used(database) > FILL * _room(journal_bytes, limits)
+
+
+def _room(journal_bytes: int, limits: RetentionLimits) -> int:
+    return max(limits.size - journal_bytes, 0)
 
 
 def _used(database: Database) -> int:

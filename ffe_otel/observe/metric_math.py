@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -98,20 +99,70 @@ def last_values(values: Mapping[int, float], grid: Grid) -> list[float | None]:
     return found
 
 
-def quantile(share: float, bounds: Sequence[float], counts: Sequence[float]) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """Between which values the observations of a window lie; infinite where nobody said.
+
+    Attributes:
+        low: none is smaller.
+        high: none is bigger.
+        observed: both were observed in the window itself. A cumulative stream's are over
+            its whole life, so that they bound the window and may be far from it.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    observed: bool = False
+
+    def clamp(self, value: float) -> float:
+        """The nearest value that lies between both."""
+        return max(self.low, min(value, self.high))
+
+
+def sliding_extremes(
+    found: Mapping[int, tuple[float, float]], slots: int, window: int, *, observed: bool
+) -> list[Extremes]:
+    """For each of ``slots`` slots the extremes over ``window`` slots that end with it."""
+    lows, highs = [math.inf] * slots, [-math.inf] * slots
+    for slot, (low, high) in found.items():
+        for i in range(max(0, slot), min(slot + window, slots)):
+            lows[i], highs[i] = min(lows[i], low), max(highs[i], high)
+    return [
+        Extremes(low, high, observed) if low <= high else Extremes()
+        for low, high in zip(lows, highs, strict=True)
+    ]
+
+
+def quantile(
+    share: float, bounds: Sequence[float], counts: Sequence[float], within: Extremes | None = None
+) -> float | None:
     """The value under which ``share`` of the observations lie, by linear interpolation.
 
-    ``counts`` has one more entry than ``bounds``, for what lies above the last of them;
-    nothing is known about those, so that the last bound is the answer there.
+    ``counts`` has one more entry than ``bounds``, for what lies above the last of them.
     """
     total = sum(counts)
     if total <= 0 or not bounds:
         return None
+    within = within or Extremes()
     rank, below = share * total, 0.0
-    for position, count in enumerate(counts[: len(bounds)]):
+    for position, count in enumerate(counts):
         if count > 0 and below + count >= rank:
-            upper = bounds[position]
-            lower = bounds[position - 1] if position else min(0.0, upper)
-            return lower + (upper - lower) * max(0.0, rank - below) / count
+            lower, upper = _edges(position, bounds, within)
+            return within.clamp(lower + (upper - lower) * max(0.0, rank - below) / count)
         below += max(count, 0)
-    return bounds[-1]
+    return within.clamp(bounds[-1])
+
+
+def _edges(position: int, bounds: Sequence[float], within: Extremes) -> tuple[float, float]:
+    """Between which values the observations of a bucket lie.
+
+    The outermost buckets are open. Without an observed extreme they are taken to begin at
+    zero and to have no width above the last bound.
+    """
+    lower = bounds[position - 1] if position else min(0.0, bounds[0])
+    upper = bounds[min(position, len(bounds) - 1)]
+    if within.observed and position == 0:
+        lower = min(lower, within.low) if math.isfinite(within.low) else lower
+    if within.observed and position == len(bounds):
+        upper = max(upper, within.high) if math.isfinite(within.high) else upper
+    return within.clamp(lower), within.clamp(upper)

@@ -102,6 +102,41 @@ def test_quantiles_and_averages_of_a_histogram(server, temporality):
     assert values(server, "took", stat="rate", **query) == pytest.approx([1.0] * 10, rel=0.05)
 
 
+def histogram(at, start, counts, **fields):
+    """A point of a histogram with the page's bounds for a cycle's duration."""
+    return point(at, start, count=str(sum(counts)), explicitBounds=[0.1, 0.5, 1.0, 2.0],
+                 bucketCounts=list(map(str, counts)), **fields)  # fmt: skip
+
+
+@pytest.mark.parametrize("temporality", [1, 2])
+def test_quantiles_lie_within_what_was_observed(server, temporality):
+    now = time.time()
+    points = [histogram(now - 10, now - 60, [100, 0, 0, 0, 0], sum=0.15, min=0.0014, max=0.0016)]
+    send(server, "took", "histogram", points, temporality=temporality)
+    for stat, expected in (("p50", 0.0015), ("p95", 0.00159), ("p99", 0.001598)):
+        assert values(server, "took", range=60, stat=stat)[-1] == pytest.approx(expected)
+
+
+def test_a_maximum_of_long_ago_is_a_bound_and_no_observation(server):
+    now = time.time()
+    points = [
+        histogram(now - 300, now - 900, [0, 0, 0, 0, 1], min=900.0, max=900.0),
+        histogram(now - 20, now - 900, [10, 0, 0, 0, 2], min=0.09, max=900.0),
+        histogram(now - 10, now - 900, [20, 0, 0, 0, 2], min=0.09, max=900.0),
+    ]
+    send(server, "took", "histogram", points)
+    assert values(server, "took", range=60, stat="p50")[-1] == pytest.approx(0.09, rel=0.2)
+    assert values(server, "took", range=60, stat="p99")[-1] == 2.0
+
+
+def test_one_series_without_a_maximum_leaves_the_line_without(server):
+    now = time.time()
+    for name, fields in (("one", {"max": 0.2, "min": 0.2}), ("two", {})):
+        points = [histogram(now - 10, now - 60, [0, 10, 0, 0, 0], **fields)]
+        send(server, "took", "histogram", points, instance=name)
+    assert values(server, "took", range=60, stat="p50")[-1] == pytest.approx(0.3)
+
+
 def test_a_gauge_is_held_over_short_gaps_and_ends_after_long_ones(server):
     now = time.time()
     send(
@@ -174,3 +209,20 @@ def test_the_grid_has_about_120_points_and_never_too_many():
 )
 def test_quantiles_interpolate_within_a_bucket(share, counts, expected):
     assert mm.quantile(share, [1.0, 2.0], counts) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "within", "expected"),
+    [
+        (0.5, [10, 0, 0], mm.Extremes(0.6, 0.8), 0.7),
+        (0.5, [10, 0, 0], mm.Extremes(-4.0, 0.0, observed=True), -2.0),
+        (0.5, [10, 0, 0], mm.Extremes(-4.0, 0.5), 0.25),
+        (0.5, [0, 0, 10], mm.Extremes(2.5, 4.5, observed=True), 3.5),
+        (0.5, [0, 0, 10], mm.Extremes(2.5, 4.5), 2.5),
+        (0.95, [0, 10, 0], mm.Extremes(1.3, 1.3), 1.3),
+        (0.5, [0, 10, 0], mm.Extremes(5.0, 0.1), 5.0),
+        (0.5, [0, 10, 0], mm.Extremes(), 1.5),
+    ],
+)
+def test_extremes_narrow_the_buckets_at_the_edges(share, counts, within, expected):
+    assert mm.quantile(share, [1.0, 2.0], counts, within) == pytest.approx(expected)

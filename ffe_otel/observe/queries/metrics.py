@@ -6,11 +6,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
 from ffe_otel.observe import metric_math as mm
+from ffe_otel.observe.queries.increments import (
+    Group,
+    buckets_by_slot,
+    extremes_by_slot,
+    members,
+    sums_by_slot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,8 +27,6 @@ if TYPE_CHECKING:
 STATS: Final = ("value", "rate", "p50", "p95", "p99", "avg")
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _DEFAULT_STAT: Final = {"counter": "rate", "histogram": "p95", "summary": "avg"}
-_BASE_NS: Final = 600 * 10**9
-"""How far before the chart a counter's value is looked for to count from, ns."""
 MAX_GROUPS: Final = 100
 MAX_LABEL_VALUES: Final = 100
 _BY_NAME: Final = {m.name: m for m in semconv.METRICS}
@@ -40,15 +45,6 @@ class SeriesQuery:
     grid: mm.Grid
     stat: str = ""
     by: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The series that one line of the chart sums up."""
-
-    labels: tuple[tuple[str, str], ...]
-    bounds: tuple[float, ...]
-    ids: list[int] = field(default_factory=list)
 
 
 def prometheus_name(name: str, kind: str, unit: str) -> str:
@@ -120,7 +116,7 @@ def series(connection: Connection, query: SeriesQuery) -> dict[str, Any]:
 Lines = dict[tuple[tuple[str, str], ...], list[float | None]]
 
 
-def _select(connection: Connection, query: SeriesQuery) -> tuple[str, str, bool, list[_Group]]:
+def _select(connection: Connection, query: SeriesQuery) -> tuple[str, str, bool, list[Group]]:
     """Kind, unit, whether points are deltas, and the groups of a metric's series."""
     names = {query.name} | {m.name for m in semconv.METRICS if m.prometheus == query.name}
     rows = connection.execute(
@@ -133,7 +129,7 @@ def _select(connection: Connection, query: SeriesQuery) -> tuple[str, str, bool,
     if not rows:
         raise UnknownMetricError(query.name)
     kind = rows[0][2]
-    groups: dict[tuple[Any, Any], _Group] = {}
+    groups: dict[tuple[Any, Any], Group] = {}
     for series_id, _, other_kind, _, _, labels, bounds in rows:
         if other_kind != kind:
             continue
@@ -141,7 +137,7 @@ def _select(connection: Connection, query: SeriesQuery) -> tuple[str, str, bool,
         key = tuple((label, str(own.get(label, ""))) for label in query.by)
         edges = tuple(float(b) for b in json.loads(bounds) or ()) if bounds else ()
         if (key, edges) in groups or len(groups) < MAX_GROUPS:
-            groups.setdefault((key, edges), _Group(key, edges)).ids.append(series_id)
+            groups.setdefault((key, edges), Group(key, edges)).ids.append(series_id)
     return kind, rows[0][3], rows[0][4] == "delta", list(groups.values())
 
 
@@ -152,72 +148,12 @@ def _by_prometheus_name(connection: Connection, name: str) -> list[tuple[Any, ..
     return [row for row in rows if prometheus_name(row[1], row[2], row[3]) == name]
 
 
-# Increments between the points of each series. A counter that began anew, by its start
-# time or by a smaller value, counts from zero; the first point seen of a series counts
-# only if the series itself began within what is looked at.
-_INCREMENTS: Final = """
-WITH wanted AS (SELECT unnest(?::UBIGINT[]) AS series_id, unnest(?::INTEGER[]) AS grp),
-near AS (
-  SELECT grp, series_id, time_ns, start_ns, value, count, buckets,
-    lag(time_ns) OVER w AS before_ns, lag(start_ns) OVER w AS before_start,
-    lag(value) OVER w AS value0, lag(count) OVER w AS count0, lag(buckets) OVER w AS buckets0
-  FROM points JOIN wanted USING (series_id)
-  WHERE time_ns > $low AND time_ns <= $high
-  WINDOW w AS (PARTITION BY series_id ORDER BY time_ns)
-),
-stepped AS (
-  SELECT *, CAST(floor((time_ns - 1 - $begin) / $step) AS INTEGER) AS slot,
-    $delta OR (before_ns IS NULL AND start_ns > $low) OR start_ns > before_start
-      OR ($monotonic AND coalesce(count < count0, value < value0, false)) AS anew,
-    coalesce(before_ns, start_ns) AS since_ns
-  FROM near WHERE $delta OR before_ns IS NOT NULL OR start_ns > $low
-)
-"""
-_SUMS: Final = """
-SELECT grp, slot, sum(CASE WHEN anew THEN value ELSE value - value0 END),
-  sum(CASE WHEN anew THEN count ELSE count - count0 END),
-  min(greatest(since_ns, $low)), max(time_ns)
-FROM stepped GROUP BY grp, slot
-"""
-_BUCKETS: Final = """
-SELECT grp, slot, place, sum(amount) FROM (
-  SELECT grp, slot, generate_subscripts(buckets, 1) AS place,
-    unnest(CASE WHEN anew OR len(buckets) <> len(buckets0) THEN buckets
-      ELSE list_transform(list_zip(buckets, buckets0), lambda x: x[1] - x[2]) END) AS amount
-  FROM stepped
-) GROUP BY grp, slot, place
-"""
-
-
-def _increments(
-    connection: Connection, select: str, grid: mm.Grid, groups: Sequence[_Group], *,
-    delta: bool, monotonic: bool = True,
-) -> list[tuple[Any, ...]]:  # fmt: skip
-    numbers = {
-        "$begin": grid.begin_ns,
-        "$step": grid.step_ns,
-        "$low": grid.begin_ns - grid.window * grid.step_ns - _BASE_NS,
-        "$high": grid.end_ns,
-        "$delta": delta,
-        "$monotonic": monotonic,
-    }
-    text = re.sub(r"\$\w+", lambda m: str(numbers[m[0]]), _INCREMENTS + select)
-    return list(connection.execute(text, _members(groups)).fetchall())
-
-
-def _members(groups: Sequence[_Group]) -> list[list[int]]:
-    pairs = [(i, number) for number, group in enumerate(groups) for i in group.ids]
-    return [[i for i, _ in pairs], [number for _, number in pairs]]
-
-
 def _rate_lines(
-    connection: Connection, grid: mm.Grid, groups: Sequence[_Group], kind: str, delta: bool,
+    connection: Connection, grid: mm.Grid, groups: Sequence[Group], kind: str, delta: bool,
     stat: str,
 ) -> Lines:  # fmt: skip
     observed = kind in {"histogram", "summary"}
-    rows = _increments(
-        connection, _SUMS, grid, groups, delta=delta, monotonic=kind != "up_down_counter"
-    )
+    rows = sums_by_slot(connection, grid, groups, delta=delta, monotonic=kind != "up_down_counter")
     lines: Lines = {}
     for labels, numbers in _lines_of(groups).items():
         mine = [r for r in rows if r[0] in numbers]
@@ -252,16 +188,25 @@ def _averages(
 
 
 def _quantile_lines(
-    connection: Connection, grid: mm.Grid, groups: Sequence[_Group], delta: bool, share: float
+    connection: Connection, grid: mm.Grid, groups: Sequence[Group], delta: bool, share: float
 ) -> Lines:
     cells: dict[tuple[int, int], dict[int, float]] = {}
-    for grp, slot, place, amount in _increments(connection, _BUCKETS, grid, groups, delta=delta):
+    for grp, slot, place, amount in buckets_by_slot(connection, grid, groups, delta=delta):
         cells.setdefault((grp, place), {})[slot] = float(amount)
+    extremes: dict[int, dict[int, tuple[float, float]]] = {}
+    for grp, slot, low, high in extremes_by_slot(connection, grid, groups, delta=delta):
+        extremes.setdefault(grp, {})[slot] = (low, high)
     lines: Lines = {}
     for number, group in enumerate(groups):
         places = range(1, len(group.bounds) + 2)
         columns = [mm.sliding(cells.get((number, p), {}), grid.slots, grid.window) for p in places]
-        points = [mm.quantile(share, group.bounds, counts) for counts in zip(*columns, strict=True)]
+        within = mm.sliding_extremes(
+            extremes.get(number, {}), grid.slots, grid.window, observed=delta
+        )
+        points = [
+            mm.quantile(share, group.bounds, counts, near)
+            for counts, near in zip(zip(*columns, strict=True), within, strict=True)
+        ]
         # Buckets that changed in between are another line with the same labels.
         old = lines.get(group.labels, [None] * grid.slots)
         lines[group.labels] = [n if n is not None else o for n, o in zip(points, old, strict=True)]
@@ -269,14 +214,14 @@ def _quantile_lines(
 
 
 def _value_lines(
-    connection: Connection, grid: mm.Grid, groups: Sequence[_Group], stat: str
+    connection: Connection, grid: mm.Grid, groups: Sequence[Group], stat: str
 ) -> Lines:
     rows = connection.execute(
         "SELECT grp, series_id, CAST(floor((time_ns - 1 - ?) / ?) AS INTEGER) AS slot, "
         "arg_max(value, time_ns) FROM points JOIN (SELECT unnest(?::UBIGINT[]) AS series_id, "
         "unnest(?::INTEGER[]) AS grp) USING (series_id) "
         "WHERE time_ns > ? AND time_ns <= ? AND value IS NOT NULL GROUP BY grp, series_id, slot",
-        [grid.begin_ns, grid.step_ns, *_members(groups),
+        [grid.begin_ns, grid.step_ns, *members(groups),
          grid.begin_ns - grid.window * grid.step_ns, grid.end_ns],
     ).fetchall()  # fmt: skip
     values: dict[tuple[int, int], dict[int, float]] = {}
@@ -284,9 +229,9 @@ def _value_lines(
         values.setdefault((grp, series_id), {})[slot] = value
     lines: Lines = {}
     for labels, numbers in _lines_of(groups).items():
-        members = [mm.last_values(v, grid) for (grp, _), v in values.items() if grp in numbers]
-        if members:
-            lines[labels] = [_fold(column, stat) for column in zip(*members, strict=True)]
+        held = [mm.last_values(v, grid) for (grp, _), v in values.items() if grp in numbers]
+        if held:
+            lines[labels] = [_fold(column, stat) for column in zip(*held, strict=True)]
     return lines
 
 
@@ -297,7 +242,7 @@ def _fold(column: Sequence[float | None], stat: str) -> float | None:
     return sum(known) / len(known) if stat == "avg" else sum(known)
 
 
-def _lines_of(groups: Sequence[_Group]) -> dict[tuple[tuple[str, str], ...], set[int]]:
+def _lines_of(groups: Sequence[Group]) -> dict[tuple[tuple[str, str], ...], set[int]]:
     """Numbers of the groups that make up each line: bounds do not tell lines apart."""
     lines: dict[tuple[tuple[str, str], ...], set[int]] = {}
     for number, group in enumerate(groups):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
@@ -17,7 +18,7 @@ from ffe_otel.observe.viewer import CONTENT_SECURITY_POLICY
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE: Final = "ffe_otel_token"
+_COOKIE: Final = "ffe_otel_token"
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -26,12 +27,15 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HINT: Final = "run `ffe-otel serve` or look at its output: it prints the address with the token"
+_HINT_WRONG: Final = "it may be of another or an earlier server; "
 _PAGE_401: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>ffe-otel: token needed</title></head>
-<body><h1>This page needs its token</h1>
+<html lang="en"><head><meta charset="utf-8"><title>ffe-otel: {error}</title></head>
+<body><h1>{heading}</h1>
 <p>Open the address that <code>ffe-otel serve</code> printed when it started; it ends in
 <code>?token=&hellip;</code>. The browser remembers it from then on.</p></body></html>
 """
+_HEADING: Final = "This page needs its token"
+_HEADING_WRONG: Final = "The token is wrong; it may be of another or an earlier server"
 
 
 class HostGuard:
@@ -77,6 +81,10 @@ class TokenGuard:
         """Guard ``app``; ``secure`` cookies need TLS; without ``browser`` only Bearer counts."""
         self.app = app
         self.token = token.encode()
+        # Browsers keep cookies by host and not by port, so that two servers of one machine
+        # would take each other's. A name made from the token outlives a change of the port
+        # and needs to know nothing of a proxy in front.
+        self.cookie = f"{_COOKIE}_{hashlib.sha256(self.token).hexdigest()[:8]}"
         self.secure = secure
         self.browser = browser
 
@@ -86,24 +94,27 @@ class TokenGuard:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
+        given = self._given(request)
         answer: Response | None = None
-        if self.browser and "token" in request.query_params:
-            if not self._matches(request.query_params["token"]):
-                answer = _unauthorised(request)
-            elif not request.url.path.startswith("/api/"):
-                answer = self._remember(request)
-        elif not self._authorised(request):
-            answer = _unauthorised(request)
+        if not any(map(self._matches, given)):
+            answer = _unauthorised(request, wrong=any(given))
+        elif self._in_address(request) and not request.url.path.startswith("/api/"):
+            answer = self._remember(request)
         if answer is None:
             await self.app(scope, receive, send)
         else:
             await answer(scope, receive, send)
 
-    def _authorised(self, request: Request) -> bool:
+    def _in_address(self, request: Request) -> bool:
+        return self.browser and "token" in request.query_params
+
+    def _given(self, request: Request) -> list[str]:
+        """The tokens a request comes with; one in the address counts alone."""
+        if self._in_address(request):
+            return [request.query_params["token"]]
         kind, _, bearer = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self._matches(bearer.strip()):
-            return True
-        return self.browser and self._matches(request.cookies.get(COOKIE, ""))
+        given = [bearer.strip()] if kind.lower() == "bearer" else []
+        return [*given, request.cookies.get(self.cookie, "")] if self.browser else given
 
     def _matches(self, candidate: str) -> bool:
         return hmac.compare_digest(candidate.encode(), self.token)
@@ -116,18 +127,21 @@ class TokenGuard:
         path = "/" + request.url.path.lstrip("/")
         answer = RedirectResponse(f"{path}?{urlencode(rest)}" if rest else path, status_code=303)
         answer.set_cookie(
-            COOKIE, self.token.decode(), max_age=30 * 86_400, path="/", httponly=True,
+            self.cookie, self.token.decode(), max_age=30 * 86_400, path="/", httponly=True,
             samesite="strict", secure=self.secure,
         )  # fmt: skip
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
 
-def _unauthorised(request: Request) -> Response:
+def _unauthorised(request: Request, *, wrong: bool) -> Response:
     headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
+    error = "the token is wrong" if wrong else "token needed"
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_PAGE_401, status_code=401, headers=headers)
-    return JSONResponse({"error": "token needed", "hint": _HINT}, status_code=401, headers=headers)
+        page = _PAGE_401.format(error=error, heading=_HEADING_WRONG if wrong else _HEADING)
+        return HTMLResponse(page, status_code=401, headers=headers)
+    hint = _HINT_WRONG + _HINT if wrong else _HINT
+    return JSONResponse({"error": error, "hint": hint}, status_code=401, headers=headers)
 
 
 class SecurityHeaders:

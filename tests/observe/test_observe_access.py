@@ -18,12 +18,21 @@ from ffe_otel.observe.server import run_server
 HTML = {"Accept": "text/html,*/*"}
 
 
+def cookie_of(server):
+    """Name and value of the cookie that opens a server's page."""
+    cookie = http(server.addresses.page_with_token).headers["Set-Cookie"]
+    name, _, value = cookie.partition(";")[0].partition("=")
+    return name, value
+
+
 def test_the_address_with_the_token_opens_the_page_by_a_cookie(shared):
     first = http(f"{shared.addresses.page_with_token}&view=cycles")
     assert first.status == 303
     assert first.headers["Location"] == "/?view=cycles"
     cookie = first.headers["Set-Cookie"]
-    assert cookie.startswith(f"ffe_otel_token={shared.addresses.token};")
+    name, _, value = cookie.partition(";")[0].partition("=")
+    assert name.startswith("ffe_otel_token_")
+    assert value == shared.addresses.token
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
     page = http(f"{shared.addresses.page}/", Cookie=cookie.partition(";")[0])
     assert page.status == 200
@@ -44,21 +53,49 @@ def test_a_redirect_stays_on_this_server(shared):
     "path", ["/", "/static/index.html", "/api/v1/cycles", "/api/v1/live", "/nothing"]
 )
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Cookie": "ffe_otel_token=wrong"}]
+    ("headers", "problem"),
+    [
+        ({}, "token needed"),
+        ({"Authorization": "Bearer"}, "token needed"),
+        ({"Authorization": "Bearer wrong"}, "the token is wrong"),
+        ({"Cookie": "NAME=wrong"}, "the token is wrong"),
+        ({"Cookie": "ffe_otel_token_00000000=another server's"}, "token needed"),
+    ],
 )
-def test_without_the_token_nothing_is_shown(shared, path, headers):
+def test_without_the_token_nothing_is_shown(shared, path, headers, problem):
+    name = cookie_of(shared)[0]
+    headers = {key: value.replace("NAME", name) for key, value in headers.items()}
     answer = http(shared.addresses.page + path, **headers)
     assert answer.status == 401
+    assert answer.json()["error"] == problem
     assert "ffe-otel serve" in answer.json()["hint"]
     shown = http(shared.addresses.page + path, **headers, **HTML)
     assert shown.status == 401
     assert b"ffe-otel serve" in shown.body
+    assert (b"<h1>The token is wrong" in shown.body) == (problem == "the token is wrong")
 
 
 def test_a_wrong_token_in_the_address_is_refused_and_sets_no_cookie(shared):
     answer = http(f"{shared.addresses.page}/?token=wrong")
     assert answer.status == 401
     assert answer.headers["Set-Cookie"] is None
+    assert answer.json()["error"] == "the token is wrong"
+
+
+def test_two_servers_of_one_machine_do_not_log_each_other_out(shared, start):
+    other = start(otlp_grpc_port=-1)
+    # A browser keeps cookies by host, whatever the port, and sends all of them to both.
+    jar = "; ".join("=".join(cookie_of(server)) for server in (shared, other))
+    for server in (shared, other):
+        assert http(f"{server.addresses.page}/api/v1/cycles", Cookie=jar).status == 200
+
+
+def test_a_server_that_moved_to_another_port_knows_its_cookie(start):
+    first = start(otlp_grpc_port=-1)
+    cookie = "=".join(cookie_of(first))
+    first.stop()
+    again = start(otlp_grpc_port=-1)
+    assert http(f"{again.addresses.page}/api/v1/cycles", Cookie=cookie).status == 200
 
 
 def test_the_api_takes_the_token_in_the_address_too(shared):
@@ -116,12 +153,17 @@ def test_behind_a_proxy_otlp_needs_the_token_and_cookies_are_secure(start):
     server = start(host="0.0.0.0", tls_terminated_by="nginx")
     assert server.post("traces", {}).status == 401
     token = {"Authorization": f"Bearer {server.addresses.token}"}
-    assert (
-        server.post("traces", {}, Cookie=f"ffe_otel_token={server.addresses.token}").status == 401
+    assert server.post("traces", {}, Authorization="Bearer no").json()["error"] == (
+        "the token is wrong"
     )
+    remembered = "=".join(cookie_of(server))
+    assert server.post("traces", {}, Cookie=remembered).status == 401
     assert server.post("traces", {}, Host="telemetry.example", **token).status == 200
     cookie = http(server.addresses.page_with_token, Host="telemetry.example").headers["Set-Cookie"]
     assert "Secure" in cookie
+    # The browser's port is the proxy's; the cookie does not depend on either.
+    page = f"{server.addresses.page}/api/v1/cycles"
+    assert http(page, Host="telemetry.example:8443", Cookie=remembered).status == 200
     target = server.addresses.otlp_grpc.removeprefix("http://")
     with grpc.insecure_channel(target) as channel:
         send = channel.unary_unary("/opentelemetry.proto.collector.logs.v1.LogsService/Export")

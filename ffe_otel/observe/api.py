@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from ffe_otel.observe import coerce, metric_math
 from ffe_otel.observe.decode import Signal
 from ffe_otel.observe.queries import cycles, logs, metrics, status, traces
+from ffe_otel.observe.store.retention import DAY_NS
 from ffe_otel.observe.viewer import STATIC_DIR
 
 if TYPE_CHECKING:
@@ -126,17 +127,22 @@ class Api:
         rows, following = await self.ask(find)
         return _json({"logs": rows, "next": following})
 
-    async def status(self, _request: Request) -> Response:
+    async def status(self, request: Request) -> Response:
         """``GET /api/v1/status``."""
+        since = _nanoseconds(request.query_params, "since")
+        if since is None:
+            since = time.time_ns() // DAY_NS * DAY_NS
 
-        def find(connection: Any) -> tuple[Any, Any, Any]:
+        def find(connection: Any) -> tuple[Any, Any, Any, Any]:
+            last = cycles.last_cycle(connection)
             return (
-                status.agent_state(connection),
-                cycles.last_cycle(connection),
+                status.agent_state(connection, last),
+                last,
+                status.totals(connection, since),
                 status.store_counts(connection),
             )
 
-        agent, last, held = await self.ask(find)
+        agent, last, totals, held = await self.ask(find)
         age = None
         if last is not None:
             age = max(0.0, (time.time_ns() - int(last["start_unix_nano"])) / 1e9)
@@ -146,6 +152,7 @@ class Api:
                 "agent": agent,
                 "last_cycle": last,
                 "last_cycle_age_seconds": age,
+                "totals": totals,
                 "backends": self.backend.health(),
                 "store": {
                     "path": str(self.backend.database.path),
@@ -193,7 +200,7 @@ def page_app(api: Api) -> Starlette:
     return Starlette(
         routes=[
             Route("/api/v1/cycles", api.cycles),
-            Route("/api/v1/traces/{id}", api.trace),
+            Route("/api/v1/traces/{id:path}", api.trace),
             Route("/api/v1/metrics", api.metrics),
             Route("/api/v1/metrics/series", api.series),
             Route("/api/v1/logs", api.logs),

@@ -116,11 +116,26 @@ def test_a_trace_is_found_by_each_of_its_ids(filled):
     assert row["trace_id"] in trace_ids
 
 
-@pytest.mark.parametrize("text", ["0" * 32, "1" * 32, "nothing", "a%20b", "%00", "é"])
+@pytest.mark.parametrize(
+    "text",
+    ["0" * 32, "1" * 32, "nothing", "a b", "\0", "é", "a/b", "../status", "/", "", "a//b", "a?b#c"],
+)
 def test_an_unknown_trace_is_a_clear_404(shared, text):
-    answer = shared.ask(f"traces/{urllib.request.quote(text, safe='%')}")
+    answer = shared.ask(f"traces/{urllib.request.quote(text, safe='')}")
     assert answer.status == 404
-    assert set(answer.json()) == {"error", "hint"}
+    error = f"no trace, correlation or decision id {text.strip()!r} is in the store"
+    assert answer.json()["error"] == error
+    assert answer.json()["hint"]
+
+
+def test_a_decision_id_with_slashes_finds_its_trace(server):
+    cycle = make_cycle(random.Random(5), time.time_ns() - 10**11, 8)
+    name = {"key": s.DECISION_ID, "value": {"stringValue": "btc/2026/1"}}
+    cycle.spans[-1]["attributes"].append(name)
+    sample.send_spans(server.addresses.otlp_http, cycle.spans)
+    server.stored(spans=len(cycle.spans))
+    for text in ("btc/2026/1", "btc%2F2026%2F1"):
+        assert server.get(f"traces/{text}")["trace_id"] == cycle.trace_id
 
 
 def test_a_running_cycle_is_seen_from_its_first_event_on(server):
@@ -211,11 +226,47 @@ def test_status_says_how_the_agent_is_and_what_is_held(filled):
     assert store["bytes"] > 0
 
 
+def test_status_adds_up_what_cycles_since_a_time_made_and_cost(filled):
+    server, _ = filled
+    rows = server.get("cycles")["cycles"]
+    since = rows[9]["start_unix_nano"]
+
+    def added(key, some):
+        known = [row[key] for row in some if row[key] is not None]
+        return pytest.approx(sum(known)) if known else None
+
+    assert server.get("status", since=since)["totals"] == {
+        "since_unix_nano": since,
+        "pnl_today_dollars": added("pnl_dollars", rows[:10]),
+        "pnl_total_dollars": added("pnl_dollars", rows),
+        "llm_cost_today_usd": added("cost_usd", rows[:10]),
+        "llm_cost_total_usd": added("cost_usd", rows),
+        "errors_today": sum(row["errors"] for row in rows[:10]),
+        "cycles_today": 10,
+    }
+    totals = server.get("status")["totals"]
+    assert int(totals["since_unix_nano"]) % (86_400 * 10**9) == 0
+    assert 0 <= time.time_ns() - int(totals["since_unix_nano"]) < 86_400 * 10**9
+
+
+def test_the_agent_of_the_last_cycle_counts_where_no_state_was_told(server):
+    cycle = make_cycle(random.Random(5), time.time_ns() - 10**11, 8)
+    sample.send_spans(server.addresses.otlp_http, cycle.spans)
+    server.stored(spans=len(cycle.spans))
+    agent = {"id": "agent-1", "state": None, "state_since_unix_nano": None}
+    assert server.get("status")["agent"] == agent
+
+
 def test_status_of_an_empty_store(shared):
     status = shared.get("status")
     assert status["agent"] == {"id": None, "state": None, "state_since_unix_nano": None}
     assert (status["last_cycle"], status["last_cycle_age_seconds"]) == (None, None)
     assert status["store"]["oldest_unix_nano"] is None
+    assert status["totals"] == {
+        "since_unix_nano": status["totals"]["since_unix_nano"],
+        "pnl_today_dollars": None, "pnl_total_dollars": None, "llm_cost_today_usd": None,
+        "llm_cost_total_usd": None, "errors_today": 0, "cycles_today": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -226,6 +277,7 @@ def test_status_of_an_empty_store(shared):
         ("cycles", {"limit": "9" * 30}, "limit"),
         ("cycles", {"before": "-1"}, "before"),
         ("logs", {"level": "loud"}, "level"),
+        ("status", {"since": "today"}, "since"),
         ("metrics/series", {}, "name"),
         ("metrics/series", {"name": "x", "range": "nan"}, "range"),
         ("metrics/series", {"name": "x", "step": "-1"}, "step"),

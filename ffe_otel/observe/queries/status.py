@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
+from ffe_otel.observe.coerce import MAX_SAFE, real
 
 if TYPE_CHECKING:
     from ffe_otel.observe.store.database import Connection
@@ -16,8 +17,12 @@ _LOOK_BACK: Final = 2000
 _RECENT_NS: Final = 3600 * 10**9
 
 
-def agent_state(connection: Connection) -> dict[str, Any]:
-    """Id and state of the agent that spoke last, and since when it is in that state."""
+def agent_state(connection: Connection, last_cycle: dict[str, Any] | None) -> dict[str, Any]:
+    """Id and state of the agent that spoke last, and since when it is in that state.
+
+    An agent that tells no states is known by its last cycle, without a state.
+    """
+    known = last_cycle["agent_id"] if last_cycle else None
     found: list[Any] = []
     # Most of the time the last hour answers, and the store's older rows stay untouched.
     for since in (time.time_ns() - _RECENT_NS, 0):
@@ -29,7 +34,7 @@ def agent_state(connection: Connection) -> dict[str, Any]:
         if found:
             break
     if not found:
-        return {"id": None, "state": None, "state_since_unix_nano": None}
+        return {"id": known, "state": None, "state_since_unix_nano": None}
     _, agent, state = found[0]
     began = found[0][0]
     for time_ns, other, value in found:
@@ -37,7 +42,28 @@ def agent_state(connection: Connection) -> dict[str, Any]:
             if value != state:
                 break
             began = time_ns
-    return {"id": agent, "state": _STATES.get(state), "state_since_unix_nano": str(began)}
+    return {"id": agent or known, "state": _STATES.get(state), "state_since_unix_nano": str(began)}
+
+
+def totals(connection: Connection, since_ns: int) -> dict[str, Any]:
+    """What the cycles that began since then made, cost and got wrong, and all that are held."""
+    row = connection.execute(
+        "SELECT sum(pnl) FILTER (today), sum(pnl), sum(cost) FILTER (today), sum(cost), "
+        "coalesce(sum(errors) FILTER (today), 0), count(*) FILTER (today) "
+        "FROM (SELECT start_ns >= ? AS today, errors, "
+        "TRY_CAST(data->>'$.pnl_dollars' AS DOUBLE) AS pnl, "
+        "TRY_CAST(data->>'$.cost_usd' AS DOUBLE) AS cost FROM cycles)",
+        [since_ns],
+    ).fetchone()
+    return {
+        "since_unix_nano": str(since_ns),
+        "pnl_today_dollars": real(row[0]),
+        "pnl_total_dollars": real(row[1]),
+        "llm_cost_today_usd": real(row[2]),
+        "llm_cost_total_usd": real(row[3]),
+        "errors_today": min(int(row[4]), MAX_SAFE),
+        "cycles_today": row[5],
+    }
 
 
 def store_counts(connection: Connection) -> dict[str, Any]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_LIMIT: Final = 1000
 MAX_RANGE: Final = 366 * 86_400.0
 QUERY_THREADS: Final = 2
+_DOCUMENT: Final = "docs/api.md of ffe_otel"
 
 
 class BadParameterError(ValueError):
@@ -219,7 +220,7 @@ def page_app(api: Api) -> Starlette:
 
 
 def _bad_parameter(_request: Request, error: Exception) -> Response:
-    return _problem(400, str(error), "see GET /api/v1/ in the documentation")
+    return _problem(400, str(error), f"{_DOCUMENT} says what it may be")
 
 
 def _store_problem(_request: Request, error: Exception) -> Response:
@@ -232,7 +233,9 @@ def _broken(_request: Request, error: Exception) -> Response:
 
 
 def _not_found(request: Request, _error: Exception) -> Response:
-    return _problem(404, f"there is nothing at {request.url.path}", "the page is at /")
+    path = request.url.path
+    hint = f"{_DOCUMENT} lists what is" if path.startswith("/api/") else "the page is at /"
+    return _problem(404, f"there is nothing at {path}", hint)
 
 
 def _problem(code: int, error: str, hint: str) -> Response:

@@ -69,8 +69,11 @@ async def _export(request: Request, signal: Signal, ingest: Ingest, reader: Body
         return _error(kind, error.status, str(error))
     except MalformedError as error:
         return _error(kind, 400, str(error))
-    except FullError as error:
-        answer = _error(kind, 503, str(error))
+    except (FullError, asyncio.CancelledError) as error:
+        # A server that stops cancels the requests that hang. Let through, this would be a
+        # traceback and the answer 500, after which a sender drops what it has.
+        cancelled = isinstance(error, asyncio.CancelledError)
+        answer = _error(kind, 503, "the server is stopping" if cancelled else str(error))
         answer.headers["Retry-After"] = str(RETRY_AFTER)
         return answer
     except ClientDisconnect:

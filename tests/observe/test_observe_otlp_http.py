@@ -162,3 +162,18 @@ def test_an_empty_request_is_taken(server):
 def test_a_request_for_another_host_is_refused(server):
     answer = server.post("traces", traces(span()), Host="attacker.example:4318")
     assert answer.status == 421
+
+
+def test_a_sender_that_hangs_is_told_that_the_server_stops(start, caplog):
+    server = start(otlp_grpc_port=-1)
+    address = urlsplit(server.addresses.otlp_http)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as sock:
+        sock.sendall(
+            b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            b"Content-Type: application/x-protobuf\r\nExpect: 100-continue\r\n\r\nhalf"
+        )
+        # The server asks for the body, so that it is being read when the stop comes.
+        assert sock.recv(64).startswith(b"HTTP/1.1 100")
+        server.stop()
+        assert sock.recv(64).startswith(b"HTTP/1.1 503")
+    assert not [record for record in caplog.records if record.exc_info]

@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from otlp_strategies import requests
 
+from ffe_otel.observe import coerce, metric_math
 from ffe_otel.observe.cycles import refresh_cycles
 from ffe_otel.observe.decode import Decoder, Known, Signal, parse
 from ffe_otel.observe.journal import Journal
+from ffe_otel.observe.queries import cycles, logs, metrics, status, traces
 from ffe_otel.observe.store.database import Database
 from ffe_otel.observe.store.load import load_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _KEYS = {Signal.TRACES: ("trace_id", "span_id"), Signal.LOGS: ("uid",),
          Signal.METRICS: ("series_id", "time_ns")}  # fmt: skip
@@ -41,6 +46,27 @@ def records(signal: Signal, request: Any) -> int:
     return len(level)
 
 
+def shown(connection: Any, trace_ids: Iterable[str]) -> None:
+    """Ask everything the API can be asked; the answers are JSON."""
+    names = {metric["name"] for metric in metrics.list_metrics(connection)} - {""}
+    last = cycles.last_cycle(connection)
+    answers = [
+        cycles.list_cycles(connection, cycles.CycleFilter()), metrics.list_metrics(connection),
+        [traces.get_trace(connection, trace_id) for trace_id in trace_ids],
+        logs.list_logs(connection, logs.LogFilter(text="x")),
+        logs.list_logs(connection, logs.LogFilter()),
+        status.agent_state(connection, last), status.totals(connection, 0),
+        status.store_counts(connection),
+    ]  # fmt: skip
+    for now in (2 * 10**9, 2**63 - 1):
+        grid = metric_math.make_grid(now, 60.0, 30.0)
+        answers += [
+            metrics.series(connection, metrics.SeriesQuery(name, grid, stat, ("agent_id",)))
+            for name in names for stat in ("", *metrics.STATS)
+        ]  # fmt: skip
+    json.loads(coerce.dumps(answers), parse_constant=pytest.fail)
+
+
 @pytest.mark.parametrize("signal", list(Signal))
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
@@ -59,6 +85,7 @@ def test_what_is_acknowledged_can_be_loaded(store, signal, data):
     try:
         loaded = load_segments(connection, segments)
         refresh_cycles(connection, loaded.cycles)
+        shown(connection, loaded.traces)
     finally:
         connection.execute("ROLLBACK")
         journal.discard(segments)

@@ -72,6 +72,7 @@ def test_a_cycle_does_not_keep_errors_outcome_money_and_decision(ffe_telemetry: 
         semconv.CYCLE_OUTCOME: "no_trade",
         semconv.CYCLE_REASON: "no_decision",
         semconv.CYCLE_ERRORS: 0,
+        semconv.CYCLE_TRADES: 0,
     }
 
 

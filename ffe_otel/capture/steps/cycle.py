@@ -182,7 +182,6 @@ class Cycle(Root):
 
     def _context(self, context: Context) -> Context:
         context = otel_context.set_value(_CYCLE_KEY, self, context)
-        self._fields = {}
         return otel_context.set_value(_FIELDS_KEY, self._fields, context)
 
     def _begun(self, rt: Runtime) -> None:

@@ -101,8 +101,14 @@ class InfluxDB:
     retention_policy: str = option("hot", "retention policy written to")
     batch_size: int = option(100, "points a write", minimum=1)
     flush_interval_seconds: float = option(10.0, "longest wait before a write", minimum=0.1)
+    queue_bytes: int = option(256 * 1024**2, "points kept while it is away", minimum=1 << 20)
+    hot_days: int = option(7, "days in the retention policy hot, the default one", minimum=1)
+    warm_days: int = option(30, "days in the retention policy warm", minimum=1)
+    cold_days: int = option(365, "days in the retention policy cold", minimum=1)
     username: str = option("", "user with write rights")
     password: str = option("", "its password", secret=True)
+    reader_username: str = option("", "user with read rights, for dashboards")
+    reader_password: str = option("", "its password", secret=True)
 
 
 @dataclass(frozen=True, slots=True)

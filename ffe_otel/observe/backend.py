@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ffe_otel.observe.addresses import private_directory
 from ffe_otel.observe.decode import Known
 from ffe_otel.observe.errors import ServeError
+from ffe_otel.observe.influx import InfluxWriter
 from ffe_otel.observe.ingest import Ingest
 from ffe_otel.observe.journal import Journal
 from ffe_otel.observe.live import LiveHub
@@ -20,7 +21,7 @@ from ffe_otel.observe.store.loader import Loader
 from ffe_otel.observe.store.retention import RetentionLimits
 
 if TYPE_CHECKING:
-    from ffe_otel.config.model import Config
+    from ffe_otel.config.model import Config, InfluxDB
 
 
 class Backend:
@@ -50,14 +51,19 @@ class Backend:
                 limits=RetentionLimits(serve.retention_bytes, serve.retention_days),
                 publish=self.live.publish,
             )
+            self.influx = _influx(self.directory, config.metrics.influxdb)
             self.ingest = Ingest(
                 self.journal,
                 known,
                 max_pending=2 * serve.max_request_bytes,
                 on_data=self.loader.wake,
+                events=self.influx,
             )
             self.loader.start()
             opened.callback(self.loader.close)
+            if self.influx is not None:
+                self.influx.start()
+                opened.callback(self.influx.close)
             opened.callback(self.ingest.close)
             self._closing = opened.pop_all()
 
@@ -71,6 +77,7 @@ class Backend:
         free = shutil.disk_usage(self.directory).free
         aside = self._set_aside()
         notes = [n for n in (aside, self.database.problem, self.loader.last_retention) if n]
+        influx = {"influxdb": self.influx.health()} if self.influx is not None else {}
         return {
             "journal": {
                 "ok": not journal,
@@ -80,6 +87,7 @@ class Backend:
                 "ok": not store and not aside,
                 "detail": store or "; ".join([*notes, f"{_bytes(free)} free on its file system"]),
             },
+            **influx,
         }
 
     def _set_aside(self) -> str:
@@ -94,6 +102,15 @@ class Backend:
     def close(self) -> None:
         """Finish what was submitted, load it, close everything."""
         self._closing.close()
+
+
+def _influx(directory: Path, config: InfluxDB) -> InfluxWriter | None:
+    if not config.enabled:
+        return None
+    try:
+        return InfluxWriter(directory / "influxdb", config)
+    except OSError as error:
+        raise ServeError(f"the event journal in {directory} cannot be opened: {error}") from error
 
 
 def _open(directory: Path, limit: int) -> tuple[Database, Journal]:

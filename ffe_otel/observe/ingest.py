@@ -12,15 +12,16 @@ import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ffe_otel.observe.decode import Batch, Decoder, MalformedError, Signal, parse
 from ffe_otel.observe.errors import FullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ffe_otel.observe.decode import Known
+    from ffe_otel.observe.decode.batch import Event
     from ffe_otel.observe.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class _Decoded:
     """Rows that wait to be written, and the length of the body they came in."""
 
     batch: Batch
+    events: Sequence[str]
     future: Future[Batch]
     length: int
 
@@ -47,18 +49,32 @@ class IngestCounts:
     rejected: int = 0
 
 
+class EventSink(Protocol):
+    """Where event records go besides the journal."""
+
+    def lines(self, events: Sequence[Event]) -> list[str]:
+        """Encode events; called by several threads."""
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Keep encoded events durably; FullError when that cannot be done now."""
+
+
 class Ingest:
     """Decodes, journals and acknowledges requests."""
 
     def __init__(self, journal: Journal, known: Known, *, max_pending: int,
-                 on_data: Callable[[], None]) -> None:  # fmt: skip
-        """Write to ``journal``; hold at most ``max_pending`` bytes of bodies at once."""
+                 on_data: Callable[[], None], events: EventSink | None = None) -> None:  # fmt: skip
+        """Write to ``journal``, and events to ``events`` as well.
+
+        At most ``max_pending`` bytes of bodies are held at once.
+        """
         self.counts = IngestCounts()
         self.problem = ""
         self._journal = journal
         self._decoder = Decoder(known)
         self._max_pending = max_pending
         self._on_data = on_data
+        self._events = events
         self._pending = 0
         self._lock = threading.Lock()
         self._closed = False
@@ -104,6 +120,7 @@ class Ingest:
         try:
             message = parse(signal, body, is_json=is_json)
             batch = self._decoder.decode(signal, message)
+            events = self._events.lines(batch.events) if self._events and batch.events else []
         except Exception as error:
             self._release(len(body))
             if not isinstance(error, MalformedError):
@@ -112,7 +129,7 @@ class Ingest:
                 error = MalformedError(f"the request cannot be decoded: {error}")
             future.set_exception(error)
             return
-        self._decoded.put(_Decoded(batch, future, len(body)))
+        self._decoded.put(_Decoded(batch, events, future, len(body)))
 
     def _release(self, length: int) -> None:
         with self._lock:
@@ -142,7 +159,11 @@ class Ingest:
         for one in group:
             if one.batch.lines:
                 lines.setdefault(one.batch.signal, []).extend(one.batch.lines)
+        events = [line for one in group for line in one.events]
         try:
+            # Events first: sent again because the journal failed, they are the same points.
+            if events and self._events:
+                self._events.append(events)
             if lines:
                 self._journal.append(lines)
                 self._on_data()

@@ -12,7 +12,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ffe_otel.config.model import Config, Serve
+from ffe_otel.config.model import Config, InfluxDB, Metrics, Serve
 from ffe_otel.observe.server import Addresses, run_server
 
 if TYPE_CHECKING:
@@ -122,7 +122,11 @@ class Server:
         until(lambda: counts.items() <= self.get("status")["store"].items(), f"a store of {counts}")
 
 
-def make_config(state_dir: Path, **serve: Any) -> Config:
+def make_config(state_dir: Path, *, influxdb: InfluxDB | None = None, **serve: Any) -> Config:
     """A configuration with ephemeral ports."""
     ports = {"port": 0, "otlp_http_port": 0, "otlp_grpc_port": 0}
-    return Config(state_dir=str(state_dir), serve=Serve(**{**ports, **serve}))
+    return Config(
+        state_dir=str(state_dir),
+        serve=Serve(**{**ports, **serve}),
+        metrics=Metrics(influxdb=influxdb or InfluxDB(enabled=False)),
+    )

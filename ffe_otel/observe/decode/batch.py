@@ -44,6 +44,15 @@ class Known:
         self.resources = set()
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A log record with an event name: the name, attributes, and time in nanoseconds."""
+
+    name: str
+    attributes: dict[str, Any]
+    time_ns: int
+
+
 @dataclass(slots=True)
 class Batch:
     """Rows of one request.
@@ -54,6 +63,7 @@ class Batch:
         rejected: records refused.
         reason: why the first of them was.
         described: identities of series and resources this batch describes.
+        events: event records that are measurements of InfluxDB.
     """
 
     signal: Signal
@@ -61,6 +71,7 @@ class Batch:
     rejected: int = 0
     reason: str = ""
     described: set[int] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
 
     def once(self, identity: int) -> bool:
         """Whether this batch has yet to describe ``identity``, which it now has."""

@@ -7,8 +7,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ffe_otel.observe.decode.batch import describe, origin
+from ffe_otel.observe.decode.batch import Event, describe, origin
 from ffe_otel.observe.decode.values import MAX_TIME, any_value, attributes, digest128, dumps
+from ffe_otel.semconv import EVENT_RECORDS
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -39,6 +40,9 @@ def decode_logs(request: ExportLogsServiceRequest, batch: Batch, known: Known) -
                     row = _row(record, logger, source, seen)
                     describe(row, source, batch)
                     batch.add(row)
+                    if record.event_name in EVENT_RECORDS:
+                        event = Event(record.event_name, row["attrs"], row["time_ns"])
+                        batch.events.append(event)
 
 
 def _row(record: LogRecord, logger: str, source: Origin, seen: dict[str, int]) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Event records become points of InfluxDB: exactly, once, and none is lost on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from influx_stand_in import Influx
+from observe_server import until
+
+from ffe_otel import semconv
+from ffe_otel.config.model import InfluxDB
+from ffe_otel.observe.influx import BadPointError, InfluxWriter, to_point
+from ffe_otel.observe.influx import writer as module
+
+NOW = time.time_ns()
+EVENTS = {
+    semconv.EVENT_AGENT_STATE: (
+        {"agent_id": "a 1", "environment": "test", "state_value": 2, "cycle_count": 7,
+         "ffe.agent.state": "PERCEPTION"},
+        r"agent_states,agent_id=a\ 1,environment=test state_value=2i,cycle_count=7i",
+    ),
+    semconv.EVENT_TRADE: (
+        {"asset_pair": "BTCUSD", "action": "BUY", "platform": "mock", "decision_id": "d,1=x",
+         "duration_seconds": 1, "confidence": 93.5},
+        (r"trade_executions,action=BUY,asset_pair=BTCUSD,decision_id=d\,1\=x,platform=mock "
+        "duration_seconds=1.0,confidence=93.5"),
+    ),
+    semconv.EVENT_API_LATENCY: (
+        {"service": "coinbase", "endpoint": "/candles", "method": "GET", "duration_ms": 12.25,
+         "status_code": 200},
+        ("api_latencies,endpoint=/candles,method=GET,service=coinbase "
+        "duration_ms=12.25,status_code=200i"),
+    ),
+    semconv.EVENT_LLM_CALL: (
+        {"provider": "ollama", "model": "gemma2:9b", "phase": "", "duration_ms": 1e3,
+         "tokens_used": 900, "cost_usd": 0},
+        ("llm_calls,model=gemma2:9b,provider=ollama "
+        "duration_ms=1000.0,tokens_used=900i,cost_usd=0.0"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def influx():
+    with contextlib.closing(Influx()) as server:
+        yield server
+
+
+def settings(url, **more):
+    return InfluxDB(url=url, flush_interval_seconds=0.1, **more)
+
+
+def value(given_value):
+    if isinstance(given_value, str):
+        return {"stringValue": given_value}
+    if isinstance(given_value, int):
+        return {"intValue": str(given_value)}
+    return {"doubleValue": given_value}
+
+
+def logs(*events):
+    """An OTLP request of events: name, attributes, time."""
+    records = [
+        {
+            "timeUnixNano": str(time_ns),
+            "eventName": name,
+            "attributes": [{"key": k, "value": value(v)} for k, v in attributes.items()],
+        }
+        for name, attributes, time_ns in events
+    ]
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
+
+
+def latency(number):
+    return semconv.EVENT_API_LATENCY, {"service": f"s{number}", "duration_ms": 1.5}, NOW + number
+
+
+def line(number):
+    return f"api_latencies,service=s{number} duration_ms=1.5 {NOW + number}"
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_is_the_promised_point(name):
+    attributes, expected = EVENTS[name]
+    assert to_point(semconv.EVENT_RECORDS[name], attributes, 5).line() == f"{expected} 5"
+
+
+def test_serve_writes_events_and_nothing_else(start, influx):
+    server = start(influxdb=settings(influx.url, username="writer", password="pä"))
+    events = [(name, attributes, NOW) for name, (attributes, _) in EVENTS.items()]
+    assert server.post("logs", logs(*events, ("ffe.cycle.started", {}, NOW))).status == 200
+    expected = {f"{text} {NOW}" for _, text in EVENTS.values()}
+    assert until(lambda: len(influx.written) == 4 and influx.written) == expected
+    parameters, headers = influx.requests[-1]
+    assert parameters == {"db": ["ffe_metrics"], "rp": ["hot"], "precision": ["ns"]}
+    assert headers["Authorization"] == "Basic d3JpdGVyOnDDpA=="
+    assert server.get("status")["backends"]["influxdb"]["ok"]
+
+
+def test_points_go_out_in_batches_of_the_configured_size(start, influx):
+    server = start(influxdb=settings(influx.url, batch_size=10))
+    server.post("logs", logs(*map(latency, range(25))))
+    until(lambda: len(influx.written) == 25)
+    assert max(influx.batches) == 10
+
+
+def test_what_cannot_be_written_is_written_later_also_by_the_next_run(start, influx, caplog):
+    server = start(influxdb=settings(influx.url))
+    server.post("logs", logs(latency(0)))
+    until(lambda: influx.written == {line(0)})
+    influx.failing = (503, "engine is busy")
+    server.post("logs", logs(latency(1)))
+    state = until(lambda: not (s := server.get("status")["backends"]["influxdb"])["ok"] and s)
+    assert "engine is busy" in state["detail"]
+    server.stop()
+    port = influx.port
+    influx.close()
+    again = start(influxdb=settings(influx.url))
+    again.post("logs", logs(latency(2)))
+    until(lambda: "cannot be reached" in again.get("status")["backends"]["influxdb"]["detail"])
+    back = Influx(port)
+    until(lambda: back.written == {line(1), line(2)})
+    until(lambda: again.get("status")["backends"]["influxdb"]["ok"])
+    back.close()
+    assert "cannot be reached (connection refused); start it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ((401, "authorization failed"), "set metrics.influxdb.username and .password"),
+        ((404, 'database not found: "ffe_metrics"'), "run `ffe-otel influx init`"),
+        ((500, "retention policy not found: hot"), "run `ffe-otel influx init`"),
+        ((500, "engine: no space left on device"), "free space on its file system"),
+    ],
+)
+def test_a_server_that_needs_help_says_which(start, influx, caplog, answer, advice):
+    influx.failing = answer
+    server = start(influxdb=settings(influx.url))
+    assert server.post("logs", logs(latency(1))).status == 200
+    until(lambda: advice in server.get("status")["backends"]["influxdb"]["detail"])
+    assert caplog.text.count(answer[1]) == 1
+    influx.failing = None
+    until(lambda: influx.written == {line(1)})
+
+
+def test_a_bad_point_costs_no_neighbour_and_is_kept_with_its_reason(start, influx, tmp_path):
+    influx.refused = "service=s3 "
+    server = start(influxdb=settings(influx.url))
+    server.post("logs", logs(*map(latency, range(8))))
+    until(lambda: influx.written == {line(n) for n in range(8) if n != 3})
+    (kept,) = until(lambda: list((tmp_path / "state").rglob("quarantine.ndjson")))
+    row = until(lambda: kept.read_text() and json.loads(kept.read_text()))
+    assert row["point"] == line(3)
+    assert "field type conflict" in row["reason"]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    detail = until(lambda: server.get("status")["backends"]["influxdb"]["detail"])
+    assert "1 refused" in detail
+
+
+def test_an_event_that_is_no_point_is_kept_and_the_rest_goes_on(start, influx, tmp_path):
+    server = start(influxdb=settings(influx.url))
+    bad = (semconv.EVENT_API_LATENCY, {"service": "x", "duration_ms": "slow"}, NOW)
+    assert server.post("logs", logs(bad, latency(1))).status == 200
+    until(lambda: influx.written == {line(1)})
+    (kept,) = (tmp_path / "state").rglob("quarantine.ndjson")
+    assert "field duration_ms is 'slow', which is no number" in kept.read_text()
+
+
+def test_a_server_that_was_never_there_is_no_trouble_and_costs_little(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(module, "UNKNOWN_LIMIT", 1000)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.01)
+    writer = InfluxWriter(tmp_path, settings("http://127.0.0.1:9", batch_size=1))
+    writer.start()
+    for number in range(100):
+        writer.append([line(number)])
+    until(lambda: writer.queued_bytes <= 1000)
+    writer.close()
+    assert writer.dropped > 0
+    assert writer.health()["ok"]
+    assert "not in use" in writer.health()["detail"]
+    assert caplog.text == ""
+
+
+names = st.sampled_from(sorted(semconv.EVENT_RECORDS))
+texts = st.text(max_size=20)
+anything = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts)
+
+
+@given(name=names, data=st.data())
+def test_any_event_is_one_line_or_is_refused(name, data):
+    record = semconv.EVENT_RECORDS[name]
+    attributes = {key: data.draw(anything) for key in (*record.tags, *record.fields)}
+    try:
+        written = to_point(record, attributes, 1).line()
+    except BadPointError:
+        return
+    assert "\n" not in written
+    head, fields, stamp = written.replace("\\ ", "").rsplit(" ", 2)
+    assert head.split(",")[0] == name
+    assert stamp == "1"
+    for field in fields.split(","):
+        key, _, number = field.partition("=")
+        whole = record.fields[key] is int
+        assert number.endswith("i") is whole
+        assert float(number.removesuffix("i")) is not None

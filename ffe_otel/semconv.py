@@ -516,6 +516,54 @@ METRICS: Final[tuple[Metric, ...]] = tuple(
 METRIC_NAMES: Final = frozenset(m.name for m in METRICS)
 PROMETHEUS_NAMES: Final = frozenset(m.prometheus for m in METRICS)
 
+
+@dataclass(frozen=True, slots=True)
+class ServeMetric:
+    """A metric of ``ffe-otel serve`` about itself, on its page ``/metrics``."""
+
+    prometheus: str
+    kind: Kind
+    description: str
+    labels: tuple[str, ...] = ()
+
+
+SERVE_TAKEN: Final = ServeMetric(
+    "ffe_serve_records_taken_total", Kind.COUNTER, "Records acknowledged", ("signal",)
+)
+SERVE_REJECTED: Final = ServeMetric(
+    "ffe_serve_records_rejected_total", Kind.COUNTER, "Records refused in partial successes"
+)
+SERVE_JOURNAL_BYTES: Final = ServeMetric(
+    "ffe_serve_journal_bytes", Kind.GAUGE, "Bytes acknowledged and not in the store yet"
+)
+SERVE_STORE_BYTES: Final = ServeMetric(
+    "ffe_serve_store_bytes", Kind.GAUGE, "Bytes of the store on disk"
+)
+SERVE_PART_UP: Final = ServeMetric(
+    "ffe_serve_part_up", Kind.GAUGE, "1 while a part works: journal, store, influxdb", ("part",)
+)
+INFLUX_WRITTEN: Final = ServeMetric(
+    "ffe_serve_influx_points_written_total", Kind.COUNTER, "Points that InfluxDB took"
+)
+INFLUX_REFUSED: Final = ServeMetric(
+    "ffe_serve_influx_points_refused_total", Kind.COUNTER,
+    "Points set aside because InfluxDB will never take them", ("reason",),
+)  # fmt: skip
+INFLUX_DROPPED: Final = ServeMetric(
+    "ffe_serve_influx_points_dropped_total", Kind.COUNTER,
+    "Points given up for an InfluxDB that never answered",
+)  # fmt: skip
+INFLUX_FAILURES: Final = ServeMetric(
+    "ffe_serve_influx_write_failures_total", Kind.COUNTER,
+    "Writes to be tried again, by reason", ("reason",),
+)  # fmt: skip
+INFLUX_QUEUE_BYTES: Final = ServeMetric(
+    "ffe_serve_influx_queue_bytes", Kind.GAUGE, "Bytes of points that wait for InfluxDB"
+)
+SERVE_METRICS: Final[tuple[ServeMetric, ...]] = tuple(
+    value for value in list(globals().values()) if isinstance(value, ServeMetric)
+)
+
 OVERFLOW_LABEL: Final = "other"
 LOG_FIELDS: Final = (
     "timestamp", "level", "logger", "message", "correlation_id", "trace_id", "span_id",

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from ffe_otel.observe import coerce, metric_math
 from ffe_otel.observe.decode import Signal
 from ffe_otel.observe.queries import cycles, logs, metrics, status, traces
+from ffe_otel.observe.self_metrics import SelfMetrics
 from ffe_otel.observe.store.retention import DAY_NS
 from ffe_otel.observe.viewer import STATIC_DIR
 
@@ -43,6 +44,7 @@ class Api:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._own = SelfMetrics(backend)
         self._pool = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="ffe-otel-query")
 
     def close(self) -> None:
@@ -171,6 +173,12 @@ class Api:
             }
         )
 
+    async def prometheus(self, request: Request) -> Response:
+        """``GET /metrics``: the backend about itself, for Prometheus."""
+        accept = request.headers.get("accept", "")
+        body, content_type = await asyncio.to_thread(self._own.page, accept)
+        return Response(body, headers={"Content-Type": content_type})
+
     async def live(self, _request: Request) -> Response:
         """``GET /api/v1/live``: server-sent events."""
         if self.backend.live.full:
@@ -207,6 +215,7 @@ def page_app(api: Api) -> Starlette:
             Route("/api/v1/logs", api.logs),
             Route("/api/v1/status", api.status),
             Route("/api/v1/live", api.live),
+            Route("/metrics", api.prometheus),
             Route("/", page),
             Mount("/static", _Static(directory=STATIC_DIR)),
         ],

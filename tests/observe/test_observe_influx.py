@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from influx_stand_in import Influx
-from observe_server import until
+from observe_server import http, until
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from ffe_otel import semconv
 from ffe_otel.config.model import InfluxDB
@@ -75,6 +76,30 @@ def logs(*events):
         for name, attributes, time_ns in events
     ]
     return {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
+
+
+def metrics_of(server):
+    """What the backend says about itself: values by label, by metric."""
+    token = f"Bearer {server.addresses.token}"
+    answer = http(f"{server.addresses.page}/metrics", Authorization=token)
+    found = {}
+    for family in parse(answer.body.decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})["".join(sample.labels.values())] = sample.value
+    return found
+
+
+def test_the_backend_tells_prometheus_about_itself(start, influx):
+    server = start(influxdb=settings(influx.url))
+    server.post("logs", logs(latency(1), latency(2)))
+    until(lambda: metrics_of(server)["ffe_serve_influx_points_written_total"] == {"": 2})
+    found = metrics_of(server)
+    assert set(found) - {n for n in found if n.endswith("_created")} <= {
+        m.prometheus for m in semconv.SERVE_METRICS
+    }
+    assert found["ffe_serve_records_taken_total"]["logs"] == 2
+    assert found["ffe_serve_part_up"] == {"journal": 1, "store": 1, "influxdb": 1}
+    assert http(f"{server.addresses.page}/metrics").status == 401
 
 
 def latency(number):
@@ -148,6 +173,9 @@ def test_a_server_that_needs_help_says_which(start, influx, caplog, answer, advi
     assert caplog.text.count(answer[1]) == 1
     influx.failing = None
     until(lambda: influx.written == {line(1)})
+    found = metrics_of(server)
+    assert found["ffe_serve_influx_points_written_total"] == {"": 1}
+    assert sum(found["ffe_serve_influx_write_failures_total"].values()) >= 1
 
 
 def test_a_bad_point_costs_no_neighbour_and_is_kept_with_its_reason(start, influx, tmp_path):
@@ -160,8 +188,8 @@ def test_a_bad_point_costs_no_neighbour_and_is_kept_with_its_reason(start, influ
     assert row["point"] == line(3)
     assert "field type conflict" in row["reason"]
     assert kept.stat().st_mode & 0o777 == 0o600
-    detail = until(lambda: server.get("status")["backends"]["influxdb"]["detail"])
-    assert "1 refused" in detail
+    assert "1 refused" in server.get("status")["backends"]["influxdb"]["detail"]
+    assert metrics_of(server)["ffe_serve_influx_points_refused_total"] == {"type_conflict": 1}
 
 
 def test_an_event_that_is_no_point_is_kept_and_the_rest_goes_on(start, influx, tmp_path):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,6 @@ from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import dim, echo_json, mark, stop
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ffe_otel.config.model import InfluxDB
     from ffe_otel.observe.influx import InfluxClient
 
@@ -31,12 +30,19 @@ def command() -> None:
     envvar="INFLUXDB_ADMIN_PASSWORD",
     help="Its password; better as INFLUXDB_ADMIN_PASSWORD, where no list of processes shows it.",
 )
+@click.option(
+    "--admin-password-file",
+    envvar="INFLUXDB_ADMIN_PASSWORD_FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File that holds it.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the statements, execute none.")
 @common
 def init(
     *,
     admin_user: str | None,
     admin_password: str | None,
+    admin_password_file: Path | None,
     dry_run: bool,
     config_file: Path | None,
     as_json: bool,
@@ -49,6 +55,8 @@ def init(
     config = load(config_file, as_json=as_json).config.metrics.influxdb
     from ffe_otel.observe.influx import InfluxClient, InfluxError
 
+    if admin_password_file is not None:
+        admin_password = admin_password_file.read_text(encoding="utf-8").strip()
     admin = (admin_user or "", admin_password or "")
     client = InfluxClient(config, user=admin)
     try:

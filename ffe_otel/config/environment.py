@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings from environment variables: ``FFE_OTEL__SECTION__KEY`` and OpenTelemetry's own."""
+"""Settings from environment variables: ``FFE_OTEL__SECTION__KEY`` and OpenTelemetry's own.
+
+A secret may be in a file that ``FFE_OTEL__SECTION__KEY_FILE`` names, as containers mount them.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -14,7 +18,10 @@ from ffe_otel.config.values import BadValueError, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ffe_otel.config.schema import Key
+
 PREFIX = "FFE_OTEL__"
+FILE_SUFFIX = "_file"
 
 # Python's OTLP exporters read the timeout in seconds, like our key.
 _STANDARD: Mapping[str, str] = {
@@ -58,14 +65,24 @@ def read_environment(environ: Mapping[str, str]) -> Document:
 
 def _set(document: Document, name: str, text: str, variable: str) -> None:
     origin = Origin("environment", variable)
-    key = keys().get(name)
+    key = keys().get(name) or _key_of_file(name)
     if key is None:
         document.problems.append(Problem(origin, "", _unknown(name)))
         return
     try:
-        document.values[name] = Found(parse(key, text), origin)
-    except BadValueError as error:
-        document.problems.append(Problem(origin, name, str(error)))
+        if key.name != name:
+            text = Path(text).read_text(encoding="utf-8").strip()
+        document.values[key.name] = Found(parse(key, text), origin)
+    except (BadValueError, UnicodeDecodeError) as error:
+        document.problems.append(Problem(origin, key.name, str(error)))
+    except OSError as error:
+        problem = f"cannot read {text}: {error.strerror}"
+        document.problems.append(Problem(origin, key.name, problem))
+
+
+def _key_of_file(name: str) -> Key | None:
+    key = keys().get(name.removesuffix(FILE_SUFFIX))
+    return key if key is not None and key.secret else None
 
 
 def _unknown(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ffe_otel.config import Config, load_config
+from ffe_otel.config import Config, ConfigError, load_config
 from ffe_otel.config.model import Price
 from ffe_otel.config.schema import keys
 
@@ -289,3 +289,22 @@ def test_importing_it_brings_no_heavy_library():
     )
 
     assert result.stdout.strip() == "[]"
+
+
+def test_a_secret_may_be_in_a_file(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\n")
+    variables = {"FFE_OTEL__METRICS__INFLUXDB__PASSWORD_FILE": str(secret)}
+    loaded = load_config(environ=variables)
+    assert loaded.config.metrics.influxdb.password == "s3cret"
+
+
+def test_only_secrets_are_in_files_and_a_missing_one_is_named(tmp_path):
+    variables = {
+        "FFE_OTEL__METRICS__INFLUXDB__URL_FILE": str(tmp_path / "url"),
+        "FFE_OTEL__SERVE__TOKEN_FILE": str(tmp_path / "none"),
+    }
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ=variables)
+    assert "there is no key metrics.influxdb.url_file" in str(caught.value)
+    assert f"cannot read {tmp_path / 'none'}: No such file or directory" in str(caught.value)

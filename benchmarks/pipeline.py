@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Collector and ``ffe-otel serve`` take: spans a second, latency, CPU, memory.
+
+    python benchmarks/pipeline.py [--seconds 60] [--rates 1000,5000,10000] [--only serve]
+
+Each target runs alone on core 0 and is sent OTLP/HTTP at a fixed rate from core 1. A request
+counts when it was answered with 200; a target keeps up when the rate reached is the rate asked
+for. Spans look like the engine's: 10 attributes, one of them a text of 230 characters. The
+Collector runs collector/config.yaml, redaction included, with sinks behind it that take
+everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+SPANS = 100
+"""Spans of a request."""
+CONNECTIONS = 4
+WORDS = [
+    "price", "volume", "trend", "support", "resistance", "momentum", "risk", "leverage", "candle",
+    "order", "fill",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """One target at one rate; times in milliseconds, memory in MB, CPU as share of a core."""
+
+    target: str
+    asked: int
+    reached: float
+    refused: int
+    p50: float
+    p99: float
+    cpu: float
+    memory_start: float
+    memory_end: float
+
+
+class Requests:
+    """Encoded requests whose ids and times are new each time, without encoding anew."""
+
+    def __init__(self, seed: int) -> None:
+        rng = random.Random(seed)
+        self._marks = [rng.randbytes(24) for _ in range(SPANS)]
+        request = ExportTraceServiceRequest()
+        resource = request.resource_spans.add()
+        _attribute(resource.resource, "service.name", "finance_feedback_engine")
+        scope = resource.scope_spans.add()
+        scope.scope.name = "ffe_otel.api"
+        for mark in self._marks:
+            span = scope.spans.add(trace_id=mark[:16], span_id=mark[16:], name="ffe.data.fetch")
+            span.kind = 1
+            span.start_time_unix_nano = time.time_ns()
+            span.end_time_unix_nano = span.start_time_unix_nano + 5_000_000
+            for number in range(9):
+                _attribute(span, f"ffe.data.key{number}", f"{rng.choice(WORDS)} {rng.random()}")
+            _attribute(span, "ffe.data.note", " ".join(rng.choices(WORDS, k=34))[:230])
+        self._body = bytearray(request.SerializeToString())
+        self._places = [
+            match.start()
+            for mark in self._marks
+            for half in (mark[:16], mark[16:])
+            for match in re.finditer(re.escape(half), self._body)
+        ]
+
+    def next(self) -> bytes:
+        """A request that was never sent before."""
+        trace_id = os.urandom(16)
+        for index, place in enumerate(self._places):
+            new = os.urandom(8) if index % 2 else trace_id
+            self._body[place : place + len(new)] = new
+        return bytes(self._body)
+
+
+def _attribute(holder: Any, key: str, value: str) -> None:
+    holder.attributes.add(key=key).value.string_value = value
+
+
+def send(port: int, rate: int, seconds: float) -> tuple[float, int, list[float]]:
+    """Send at ``rate`` spans a second; the rate reached, requests refused, latencies in ms."""
+    pause = SPANS * CONNECTIONS / rate
+    latencies: list[float] = []
+    refused = [0]
+    begin = time.monotonic() + 0.1
+    end = begin + seconds
+
+    def work(number: int) -> None:
+        bodies = Requests(number)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        due = begin + pause * number / CONNECTIONS
+        while due < end:
+            time.sleep(max(0.0, due - time.monotonic()))
+            body = bodies.next()
+            # From when it was due: a target that falls behind must not slow the clock down.
+            connection.request(
+                "POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"}
+            )
+            answer = connection.getresponse()
+            answer.read()
+            latencies.append((time.monotonic() - due) * 1e3)
+            refused[0] += answer.status != 200
+            due += pause
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = (len(latencies) - refused[0]) * SPANS
+    return taken / max(time.monotonic() - begin, seconds), refused[0], latencies
+
+
+def measure(target: str, process: psutil.Process, port: int, rate: int, seconds: float) -> Result:
+    """Send for a while and look at the process before and after."""
+    send(port, rate, min(5.0, seconds))
+    before, cpu, began = _memory(process), _cpu(process), time.monotonic()
+    reached, refused, latencies = send(port, rate, seconds)
+    spent = (_cpu(process) - cpu) / (time.monotonic() - began)
+    cuts = statistics.quantiles(latencies, n=100)
+    return Result(target, rate, round(reached), refused, round(cuts[49], 1), round(cuts[98], 1),
+                  round(spent, 2), before, _memory(process))  # fmt: skip
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _memory(process: psutil.Process) -> float:
+    return round(process.memory_info().rss / 1e6, 1)
+
+
+@contextlib.contextmanager
+def pinned(command: list[str], ready: str, environ: dict[str, str]) -> Iterator[psutil.Process]:
+    """Run a command on core 0 while the block runs; ``ready`` is an address that answers."""
+    process = subprocess.Popen(
+        command,
+        env=os.environ | environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.sched_setaffinity(process.pid, {0})
+    try:
+        _wait(ready, process)
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    host, _, port = address.rpartition(":")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"nothing listens on {address}")
+
+
+def free_port() -> int:
+    """A port nobody has."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[tuple[psutil.Process, int]]:
+    """``ffe-otel serve`` with a store of its own."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "ffe_otel.cli", "serve", "--port", str(free_port()),
+            "--otlp-http-port", str(port), "--otlp-grpc-port", "-1",
+        ]  # fmt: skip
+        environ = {"FFE_OTEL__STATE_DIR": folder, "FFE_OTEL__METRICS__INFLUXDB__ENABLED": "false"}
+        with pinned(command, f"127.0.0.1:{port}", environ) as process:
+            yield process, port
+
+
+def run(name: str, start: Any, rates: list[int], seconds: float) -> list[Result]:
+    """One target at all rates, each with a fresh start."""
+    results = []
+    for rate in rates:
+        with start() as (process, port):
+            results.append(measure(name, process, port, rate, seconds))
+            print(row(results[-1]), flush=True)
+    return results
+
+
+def row(result: Result) -> str:
+    """A line of the table."""
+    return (
+        f"| {result.target} | {result.asked:,} | {result.reached:,.0f} | {result.refused} | "
+        f"{result.p50} | {result.p99} | {result.cpu} | "
+        f"{result.memory_start} | {result.memory_end} |"
+    )
+
+
+def main() -> None:
+    """Measure and print a table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rates", default="1000,5000,10000")
+    parser.add_argument("--only", choices=("serve", "collector"))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    rates = [int(rate) for rate in options.rates.split(",")]
+    print("| target | spans/s asked | reached | refused | p50 ms | p99 ms | CPU | MB | MB after |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    results = []
+    for name, start in (("serve", serve),):
+        if options.only in {None, name}:
+            results += run(name, start, rates, options.seconds)
+    if options.json:
+        print(json.dumps([asdict(result) for result in results]))
+
+
+if __name__ == "__main__":
+    main()

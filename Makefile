@@ -10,7 +10,7 @@ CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$
 INPUTS := pyproject.toml demo/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format secrets clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,9 +36,9 @@ demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and it
 test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests
 ifeq ($(CHROMIUM),)
 	@echo "make test: no Chromium on this machine, so the browser tests are left out (.ci/run installs it)"
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not stack" $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack" $(PYTEST_ARGS)
 endif
 
 check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules
@@ -50,6 +50,9 @@ check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules
 format: $(VENV)/.dev-$(RESOLUTION) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+secrets: ## Make the random secrets that docker-compose.yml mounts
+	@scripts/make_secrets.sh
 
 clean: ## Remove what make made
 	rm -rf .venv .venv-* .state .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -212,6 +212,7 @@ def test_a_service_sees_the_secrets_it_uses_and_no_others():
             "influxdb_admin_password", "influxdb_reader_password", "influxdb_writer_password",
         },
         "grafana": {"grafana_admin_password", "influxdb_reader_password"},
+        "prometheus": {"serve_token"},
         "redis": {"redis_password"},
     }  # fmt: skip
     for name, secrets in mounted.items():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -34,26 +35,54 @@ ffe_ooda_cycle_duration_seconds_count{job="finance_feedback_engine",instance="ag
 """
 
 
+TOKEN = "0123456789abcdef"
+
+
 class _Page(BaseHTTPRequestHandler):
+    page = PAGE
+    token = ""
+
     def do_GET(self) -> None:
+        if self.token and self.headers["Authorization"] != f"Bearer {self.token}":
+            self.send_error(401)
+            return
         self.send_response(200)
         self.send_header("Content-Type", "application/openmetrics-text; version=1.0.0")
-        self.send_header("Content-Length", str(len(PAGE)))
+        self.send_header("Content-Length", str(len(self.page)))
         self.end_headers()
-        self.wfile.write(PAGE)
+        self.wfile.write(self.page)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
-@pytest.fixture(scope="module")
-def collector() -> Iterator[int]:
-    """What stands where the Collector's 8889 would be; its port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+class _ServePage(_Page):
+    page = b"# TYPE trial gauge\ntrial 1\n# EOF\n"
+    token = TOKEN
+
+
+@contextlib.contextmanager
+def showing(page: type[_Page]) -> Iterator[int]:
+    """The port of a server with this page."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server.server_port
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[int]:
+    """What stands where the Collector's 8889 would be; its port."""
+    with showing(_Page) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[int]:
+    """What stands where the page of serve would be; its port."""
+    with showing(_ServePage) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +101,16 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def prometheus(
-    collector: int, alertmanager: str, tmp_path_factory: pytest.TempPathFactory
+    collector: int, serve: int, alertmanager: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Prometheus with the committed file; only the addresses are this test's."""
     folder = tmp_path_factory.mktemp("prometheus")
     port = free_port()
     text = FILE.read_text()
     text = text.replace("collector:8889", f"127.0.0.1:{collector}")
+    text = text.replace("serve:4319", f"127.0.0.1:{serve}")
+    text = text.replace("/run/secrets", str(folder))
+    (folder / "serve_token").write_text(TOKEN)
     text = text.replace("localhost:9090", f"127.0.0.1:{port}")
     text = text.replace("alertmanager:9093", alertmanager.removeprefix("http://"))
     for away in ("collector:8888", "influxdb:8086", "tempo:3200", "grafana:3000"):
@@ -111,8 +143,10 @@ def api(url: str, path: str, **parameters: str) -> Any:
 
 def test_promtool_accepts_the_file():
     done = subprocess.run(
-        [program("promtool"), "check", "config", FILE], capture_output=True, text=True, check=False
-    )
+        # The secret's file is in the container.
+        [program("promtool"), "check", "config", "--syntax-only", FILE],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -137,7 +171,7 @@ def test_the_engines_metrics_come_one_way_only():
 
     assert targets.count("collector:8889") == 1
     assert not [target for target in targets if target.endswith(":8000")]
-    assert "host.docker.internal:8000" in text, "the other way stays written down"
+    assert "localhost:8000" in text, "the other way stays written down"
 
 
 def test_series_keep_the_names_of_their_agent(prometheus):
@@ -153,6 +187,14 @@ def test_series_keep_the_names_of_their_agent(prometheus):
             "job": "finance_feedback_engine", "instance": "agent-1",
         }
     ]  # fmt: skip
+
+
+def test_serve_is_asked_with_its_token(prometheus):
+    found = wait_for(
+        "a scrape of serve", lambda: api(prometheus, "query", query='trial{job="serve"}')["result"]
+    )
+
+    assert found[0]["value"][1] == "1"
 
 
 def test_exemplars_are_kept(prometheus):

@@ -31,7 +31,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEFAULT_FILE: Final = "default_rules.yaml"
 # A character class, an escaped character, or any other character: the lint steps over
 # the first two, where `*` and `+` are plain characters.
-_TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
+TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
 _OPEN_REPEAT: Final = re.compile(r"\{\d*,\}")
 _LOOKAROUND: Final = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|\\[1-9]")
 
@@ -198,7 +198,7 @@ def _shape_problems(rule: Rule) -> Iterator[str]:
 
 def _open_ended(pattern: str) -> Iterator[tuple[int, str]]:
     """Constructs that cost more than linear time, or that RE2 does not know."""
-    for token in _TOKEN.finditer(pattern):
+    for token in TOKEN.finditer(pattern):
         start = token.start()
         if token[0] in {"*", "+"}:
             yield start, f"an unbounded repeat ({token[0]})"

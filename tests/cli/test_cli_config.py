@@ -85,7 +85,9 @@ def test_check_a_file_that_is_not_there(cli):
     assert "gone.yaml: there is no such file" in result.output
 
 
-@pytest.mark.parametrize("command", ["status", "doctor", "config", "run", "serve", "trace"])
+@pytest.mark.parametrize(
+    "command", ["status", "doctor", "config", "run", "serve", "trace", "collector"]
+)
 def test_every_command_is_listed_and_explains_itself(cli, command):
     assert f"  {command} " in cli("--help").output
     result = cli(command, "--help")

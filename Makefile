@@ -10,10 +10,10 @@ CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$
 INPUTS := pyproject.toml demo/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format secrets clean
+.PHONY: help demo test test-stack collector check format secrets clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ffe_otel needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13")'
@@ -40,6 +40,16 @@ ifeq ($(CHROMIUM),)
 else
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack" $(PYTEST_ARGS)
 endif
+
+collector: ## Build the OpenTelemetry Collector of collector/builder.yaml; prints its path
+	@nice collector/build.sh
+
+$(VENV)/.stack: $(VENV)/.dev-$(RESOLUTION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group stack
+	@touch $@
+
+test-stack: $(VENV)/.stack ## Run the tests against the real servers
+	$(BIN)/python -m pytest -m stack -n 0 tests/stack $(PYTEST_ARGS)
 
 check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from collector_examples import MISSED, TOO_MUCH
 
 from ffe_otel import semconv
 from ffe_otel.redaction import load_catalogue
@@ -27,22 +28,6 @@ VALUES = [re2.compile(pattern.text) for pattern in value_patterns(CATALOGUE)]
 KEYS = [re2.compile(pattern.text) for pattern in key_patterns(CATALOGUE)]
 MASK = "****"
 
-# What takes more than a regular expression; docs/collector.md says the same in words.
-MISSED = {
-    "(b'x-api-key', b'abc123def456')",
-    "the password is hunter2",
-    "auth=('user0001', 'hunter2pw')",
-    "?token=x",
-    "account number 12345678 is closed",
-}
-# Hidden although there is nothing to hide: a name and a separator are all that is seen.
-TOO_MUCH = {
-    "api_key=None",
-    "def __init__(self, api_key: str) -> None:",
-    "client = Client(api_key=self.api_key)",
-    "password: ********",
-    "account_id: null",
-}
 MATCHES = [example for rule in CATALOGUE.rules for example in rule.match]
 CLEAN = [example for rule in CATALOGUE.rules for example in rule.no_match]
 

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Examples of the rules where the Collector does other than the engine's side."""
+
+# What takes more than a regular expression; docs/collector.md says the same in words.
+MISSED = {
+    "(b'x-api-key', b'abc123def456')",
+    "the password is hunter2",
+    "auth=('user0001', 'hunter2pw')",
+    "?token=x",
+    "account number 12345678 is closed",
+}
+# Hidden although there is nothing to hide: a name and a separator are all that is seen.
+TOO_MUCH = {
+    "api_key=None",
+    "def __init__(self, api_key: str) -> None:",
+    "client = Client(api_key=self.api_key)",
+    "password: ********",
+    "account_id: null",
+}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from collector_examples import MISSED, TOO_MUCH
+from redaction_collector_examples import MISSED, TOO_MUCH
 
 from ffe_otel import semconv
 from ffe_otel.redaction import load_catalogue

@@ -9,13 +9,13 @@ import urllib.request
 import bcrypt
 import grpc
 import pytest
-from certificates import Authority
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from processes import until
-from sending import trace_request
+from stack_certificates import Authority
+from stack_processes import until
+from stack_sending import trace_request
 
 USER, PASSWORD = "engine", "right-password"
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import yaml
-from collector_server import CONFIGS
+from stack_collector import CONFIGS
 
 OVERLAYS = ("tls", "tail_sampling", "kafka", "filelog")
 COMBINATIONS = [c for n in range(len(OVERLAYS) + 1) for c in itertools.combinations(OVERLAYS, n)]
@@ -87,7 +87,7 @@ def test_every_pipeline_redacts_before_anything_else_sees_the_data():
 
 
 def test_no_queue_gives_up_or_forgets():
-    exporters = {k: v for k, v in merged("config", "kafka")["exporters"].items()}
+    exporters = dict(merged("config", "kafka")["exporters"].items())
     del exporters["prometheus"]
     stores = set()
     for exporter in exporters.values():
@@ -133,3 +133,28 @@ def test_the_log_has_no_warning_about_the_configuration(make_collector, sink):
     warnings = [m["msg"] for m in collector.messages() if m["level"] != "info"]
     # Tempo is not there in this test.
     assert [w for w in warnings if "createTransport" not in w and "no files match" not in w] == []
+
+
+def test_it_is_built_once(collector_binary, tmp_path):
+    """The second time nothing is needed, not even Go."""
+    again = subprocess.run(
+        [str(CONFIGS / "build.sh")],
+        env={**os.environ, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert again.stdout.strip() == collector_binary
+
+
+def test_without_go_the_build_says_what_to_do(tmp_path):
+    result = subprocess.run(
+        [str(CONFIGS / "build.sh")],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLLECTOR_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "no Go toolchain on PATH" in result.stderr
+    assert "otel/opentelemetry-collector-contrib:0.158.0" in result.stderr

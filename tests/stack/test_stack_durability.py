@@ -4,8 +4,8 @@
 import signal
 
 import pytest
-from processes import fetch, until
-from sending import post, trace_request
+from stack_processes import fetch, until
+from stack_sending import post, trace_request
 
 
 def names(sink):
@@ -44,6 +44,21 @@ def test_one_dead_exporter_holds_up_no_other(collector, sink):
     until(lambda: set(names(sink)) == set(sent))
     waiting = collector.own_metric("otelcol_exporter_queue_size", exporter="otlp_grpc/tempo")
     assert waiting > 0
+
+
+def test_tempo_gets_what_came_while_it_was_away(make_collector, sink, tempo):
+    env = {"FFE_SERVE_OTLP": sink.url, "FFE_TEMPO_OTLP": tempo.address}
+    collector = make_collector(env=env).run()
+    sent = send(collector, "away", 20)
+    tempo.up()
+    until(lambda: {span.name for span in tempo.spans} == set(sent))
+    tempo.down()
+    sent += send(collector, "away-again", 20)
+    collector.kill()
+    tempo.up()
+    collector.run()
+    until(lambda: {span.name for span in tempo.spans} == set(sent))
+    assert set(names(sink)) == set(sent)
 
 
 def test_a_full_queue_refuses_and_says_so(make_collector, sink):
@@ -131,3 +146,11 @@ def test_without_a_token_the_default_works(collector, sink):
     send(collector, "x", 1)
     until(sink.spans)
     assert fetch(collector.health)
+
+
+def test_two_collectors_do_not_share_queues(collector, make_collector):
+    second = make_collector(env={"FFE_COLLECTOR_STATE": str(collector.state)})
+    with pytest.raises(AssertionError, match="it ended"):
+        second.run()
+    assert "failed to start" in second.log().splitlines()[-1]
+    assert second.log().splitlines()[-1].endswith("exporter: timeout")

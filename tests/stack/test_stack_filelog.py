@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from otlp_sink import attributes
-from processes import until
+from stack_processes import until
 
 PROGRAM = """
 import logging, sys
@@ -15,9 +15,10 @@ import ffe_otel
 from ffe_otel.config import load_config
 handle = ffe_otel.install(load_config().config)
 log = logging.getLogger("engine.trading")
-log.info("outside of a cycle")
+log.warning("outside of a cycle")
 with ffe_otel.cycle(["BTCUSD"]):
-    log.warning("slippage of %s", 0.2, extra={"platform": "paper", "count": 3, "api_key": "abc123def456"})
+    extra = {"platform": "paper", "count": 3, "api_key": "abc123def456"}
+    log.warning("slippage of %s", 0.2, extra=extra)
     try:
         raise ValueError("no price")
     except ValueError:

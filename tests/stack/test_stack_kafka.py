@@ -3,14 +3,14 @@
 
 import planted
 import pytest
-from kafka_broker import Broker
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from processes import until
-from sending import post, trace_request
+from stack_kafka import Broker
+from stack_processes import until
+from stack_sending import post, trace_request
 
 TOPICS = {
     "ffe_spans": ExportTraceServiceRequest,

@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from collector_server import ROOT
 from otlp_sink import attributes
-from processes import until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from stack_collector import ROOT
+from stack_processes import until
 
 from ffe_otel import semconv
 

@@ -5,11 +5,11 @@ import re
 
 import planted
 import pytest
-from collector_examples import MISSED
 from opentelemetry._logs import LogRecord
 from opentelemetry.trace import Status, StatusCode
 from otlp_sink import attributes
-from processes import until
+from redaction_collector_examples import MISSED
+from stack_processes import until
 
 from ffe_otel.redaction import load_catalogue
 

@@ -5,8 +5,8 @@ import secrets
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from processes import until
-from sending import post
+from stack_processes import until
+from stack_sending import post
 
 GATE = "--feature-gates=processor.tailsamplingprocessor.usetracestate"
 START = 1_800_000_000_000_000_000

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -56,8 +56,8 @@ def _name(text: str) -> x509.Name:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    hour = datetime.timedelta(hours=1)
+    now = dt.datetime.now(dt.UTC)
+    hour = dt.timedelta(hours=1)
     return x509.CertificateBuilder(
         issuer, subject, key, x509.random_serial_number(), now - hour, now + hour
     )

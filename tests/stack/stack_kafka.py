@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
-from processes import Server, free_ports
+from stack_processes import Server, free_ports
 
 if TYPE_CHECKING:
     from confluent_kafka import Message

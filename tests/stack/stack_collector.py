@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processes import Server, fetch, free_ports
+from stack_processes import Server, fetch, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ takes a scanner; docs/collector.md lists both.
 
 Go's regular expressions take a twentieth of the time when a pattern begins with literal
 text, or when most positions of a text fail at the first step. All patterns here are
-written for that: measured, 31 microseconds a span of 10 attributes instead of 97.
+written for that: measured, 55 microseconds a span of 10 attributes instead of 97.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _assignments(rules: Sequence[Rule]) -> Iterator[Pattern]:
 def _named(what: str, groups: Sequence[tuple[Sequence[str], str]]) -> Iterator[Pattern]:
     """Names, each group with what follows it, at the start of a word and in camel case.
 
-    The letter before is what makes nearly all positions of a text fail at once. It misses
-    names glued to another word in the same case (``mypassword``).
+    The character before is what makes nearly all positions of a text fail at once. It misses
+    names glued to a digit or to a word in the same case (``mypassword``).
     """
     groups = [group for group in groups if group[0]]
     snake = [f"(?i:{_alternatives(names)}){behind}" for names, behind in groups]
@@ -128,7 +128,7 @@ def _named(what: str, groups: Sequence[tuple[Sequence[str], str]]) -> Iterator[P
         if (alternatives := _alternatives((n for n in names if len(squash(n)) >= 5), cut=1))
     ]
     for case, before, texts in (
-        ("snake", "(?:^|[^A-Za-z])", snake),
+        ("snake", "(?:^|[^0-9A-Za-z])", snake),
         ("camel", "[a-z][A-Z]", camel),
     ):
         if texts:

@@ -14,6 +14,8 @@ from confluent_kafka.admin import AdminClient
 from stack_processes import Server, free_ports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from confluent_kafka import Message
 
 INSTALL = Path(__file__).parent / "kafka" / "install.sh"
@@ -61,8 +63,13 @@ class Broker(Server):
         except KafkaException:
             return False
 
-    def read(self, topics: list[str], enough: int, seconds: float = 30.0) -> list[Message]:
-        """Messages from the beginning, until there are ``enough`` or time is up."""
+    def read(
+        self,
+        topics: list[str],
+        enough: Callable[[list[Message]], bool],
+        seconds: float = 30.0,
+    ) -> list[Message]:
+        """Messages from the beginning, until they are ``enough`` or time is up."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.address,
@@ -77,7 +84,7 @@ class Broker(Server):
         found: list[Message] = []
         deadline = time.monotonic() + seconds
         try:
-            while len(found) < enough and time.monotonic() < deadline:
+            while not enough(found) and time.monotonic() < deadline:
                 message = consumer.poll(0.2)
                 if message is not None and message.error() is None:
                     found.append(message)

@@ -215,6 +215,9 @@ def _wait_until_ready(config: Config, process: subprocess.Popen[bytes], log: Pat
 
 
 def _end(pid: int, gone: Callable[[], bool]) -> None:
+    if gone():
+        # Its id may be somebody else's by now.
+        return
     _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
     while not gone():

@@ -13,6 +13,7 @@ import sys
 import psutil
 import pytest
 
+from ffe_otel.cli import backend
 from ffe_otel.cli.client import UnreachableError, find_server
 from ffe_otel.config import load_config
 
@@ -203,6 +204,15 @@ def test_whoever_comes_waits_until_a_server_has_ended(beside, home, until):
 
     assert where(waiting)
     end(waiting)
+
+
+def test_nobody_is_signalled_who_has_the_id_of_a_server_that_ended(monkeypatch):
+    signalled = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: signalled.append(arguments))
+
+    backend._end(4711, lambda: True)
+
+    assert signalled == []
 
 
 def _has_open(pid: int, path) -> bool:

@@ -163,6 +163,7 @@ class Journal:
             OSError: they cannot be kept, so that the segment stays.
         """
         target = self.quarantine.keep(segment.path, extents)
+        _sync_directory(self.directory)
         self.discard([segment])
         return target
 

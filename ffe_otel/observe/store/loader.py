@@ -43,6 +43,7 @@ _PASSING: Final = (
     duckdb.ConnectionException,
     duckdb.OutOfMemoryException,
     duckdb.TransactionException,
+    MemoryError,
 )
 _GIVEN_UP: Final = (duckdb.FatalException, duckdb.ConnectionException)
 LOAD_BYTES: Final = 32 * 1024**2

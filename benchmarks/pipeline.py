@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +209,72 @@ def serve() -> Iterator[tuple[psutil.Process, int]]:
             yield process, port
 
 
+@contextlib.contextmanager
+def collector() -> Iterator[tuple[psutil.Process, int]]:
+    """The Collector of collector/builder.yaml, with serve's and Tempo's place taken by sinks."""
+    build = subprocess.run(
+        [ROOT / "collector" / "build.sh"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    grpc_sink, http_sink, otlp, grpc_port, page, own, health = (free_port() for _ in range(7))
+    with tempfile.TemporaryDirectory() as folder, sinks(http_sink, grpc_sink):
+        environ = {
+            "FFE_COLLECTOR_STATE": folder,
+            "FFE_COLLECTOR_OTLP_HTTP": f"127.0.0.1:{otlp}",
+            "FFE_COLLECTOR_OTLP_GRPC": f"127.0.0.1:{grpc_port}",
+            "FFE_COLLECTOR_METRICS": f"127.0.0.1:{page}",
+            "FFE_COLLECTOR_SELF_PORT": str(own),
+            "FFE_COLLECTOR_HEALTH": f"127.0.0.1:{health}",
+            "FFE_SERVE_OTLP": f"http://127.0.0.1:{http_sink}",
+            "FFE_TEMPO_OTLP": f"127.0.0.1:{grpc_sink}",
+        }
+        command = [build.stdout.strip(), f"--config={ROOT}/collector/config.yaml"]
+        with pinned(command, f"127.0.0.1:{otlp}", environ) as process:
+            yield process, otlp
+
+
+@contextlib.contextmanager
+def sinks(http_port: int, grpc_port: int) -> Iterator[None]:
+    """Servers that take everything and keep nothing, in a process of their own."""
+    command = [sys.executable, __file__, "--sinks", f"{http_port},{grpc_port}"]
+    process = subprocess.Popen(command)
+    try:
+        _wait(f"127.0.0.1:{grpc_port}", process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def serve_sinks(http_port: int, grpc_port: int) -> None:
+    """Be those servers, until ended."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import grpc
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    class Anything(grpc.GenericRpcHandler):
+        def service(self, _details: Any) -> grpc.RpcMethodHandler:
+            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Anything(),))
+    http_server = ThreadingHTTPServer(("127.0.0.1", http_port), Handler)
+    server.add_insecure_port(f"127.0.0.1:{grpc_port}")
+    server.start()
+    http_server.serve_forever()
+
+
 def run(name: str, start: Any, rates: list[int], seconds: float) -> list[Result]:
     """One target at all rates, each with a fresh start."""
     results = []
@@ -234,13 +301,17 @@ def main() -> None:
     parser.add_argument("--rates", default="1000,5000,10000")
     parser.add_argument("--only", choices=("serve", "collector"))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sinks", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.sinks:
+        serve_sinks(*map(int, options.sinks.split(",")))
+        return
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rates = [int(rate) for rate in options.rates.split(",")]
     print("| target | spans/s asked | reached | refused | p50 ms | p99 ms | CPU | MB | MB after |")
     print("|---|---|---|---|---|---|---|---|---|")
     results = []
-    for name, start in (("serve", serve),):
+    for name, start in (("serve", serve), ("collector", collector)):
         if options.only in {None, name}:
             results += run(name, start, rates, options.seconds)
     if options.json:

@@ -39,6 +39,7 @@ class SpanFacts:
     duration_ns: int
     error: bool
     attributes: dict[str, Any]
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def summarise(
         "state": "ended" if root else "running",
         "outcome": outcome,
         "reason": text(said.get(semconv.CYCLE_REASON)),
+        "status_message": text((root.message or None) if root else None),
+        "trades": whole(said.get(semconv.CYCLE_TRADES)),
         "action": text(decision.get(semconv.DECISION_ACTION)),
         "confidence": real(decision.get(semconv.DECISION_CONFIDENCE)),
         "decision_ids": _decision_ids(spans, said),
@@ -203,16 +206,16 @@ def _span_facts(
     connection: Connection, ids: Sequence[str], first: int
 ) -> dict[str, list[SpanFacts]]:
     rows = connection.execute(
-        "SELECT trace_id, span_id, parent_id, name, start_ns, duration_ns, status = ?, "
+        "SELECT trace_id, span_id, parent_id, name, start_ns, duration_ns, status = ?, message, "
         "CASE WHEN contains(attrs, '\"ffe.') OR contains(attrs, '\"gen_ai.') THEN attrs END "
         "FROM spans WHERE trace_id IN (SELECT unnest(?::UUID[])) AND start_ns >= ? "
         "ORDER BY start_ns, span_id",
         [STATUS_ERROR, ids, first],
     ).fetchall()
     found: dict[str, list[SpanFacts]] = {}
-    for trace_id, span_id, parent_id, name, start, duration, error, attrs in rows:
+    for trace_id, span_id, parent_id, name, start, duration, error, message, attrs in rows:
         own = json.loads(attrs) if attrs else {}
-        facts = SpanFacts(span_id, parent_id, name, start, duration, error, own)
+        facts = SpanFacts(span_id, parent_id, name, start, duration, error, own, message or "")
         found.setdefault(trace_id.hex, []).append(facts)
     return found
 

@@ -24,6 +24,13 @@ def check(number, verdict):
     return span(number, s.SPAN_RISK_CHECK, start=100 + number, a={s.RISK_VERDICT: verdict})
 
 
+def test_a_failed_cycle_says_what_its_root_says():
+    failed = SpanFacts(1, None, s.SPAN_CYCLE, 100, 500, True, {s.CYCLE_TRADES: 2}, "no prices")
+    row = summarise(TRACE, TOTALS, [failed], None)
+    assert (row["status_message"], row["trades"]) == ("no prices", 2)
+    assert summarise(TRACE, TOTALS, [root()], None)["status_message"] is None
+
+
 @pytest.mark.parametrize(
     ("outcome", "verdicts", "expected"),
     [

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from otlp_sink import MESSAGES, attributes
+from programs import run
 
 if TYPE_CHECKING:
     from otlp_sink import Sink
@@ -20,25 +18,15 @@ INSTRUMENT = Path(sys.executable).parent / "opentelemetry-instrument"
 CHILD = "import sys; print('ffe_otel' in sys.modules)"
 
 
-def run(tmp_path: Path, sink: Sink, body: str) -> list[str]:
+def lines_of(tmp_path: Path, sink: Sink, body: str) -> list[str]:
     """Run a program as ``opentelemetry-instrument`` does; returns its lines."""
-    program = tmp_path / "program.py"
-    program.write_text(textwrap.dedent(body))
-    done = subprocess.run(
-        [INSTRUMENT, sys.executable, program],
-        env=os.environ
-        | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
-            "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
-            "FFE_OTEL__LOGGING__OUTPUTS__CONSOLE": "false",
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run(
+        body,
+        tmp_path,
+        starter=[str(INSTRUMENT)],
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        FFE_OTEL__LOGGING__OUTPUTS__CONSOLE="false",
     )
-    assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
@@ -55,7 +43,7 @@ def by_instance(sink: Sink) -> dict[str, set[str]]:
 
 
 def test_a_program_that_an_agent_starts_is_left_alone(tmp_path: Path, sink: Sink) -> None:
-    lines = run(
+    lines = lines_of(
         tmp_path,
         sink,
         f"""
@@ -68,7 +56,7 @@ def test_a_program_that_an_agent_starts_is_left_alone(tmp_path: Path, sink: Sink
 
 
 def test_an_agent_that_a_launcher_starts_is_captured(tmp_path: Path, sink: Sink) -> None:
-    lines = run(
+    lines = lines_of(
         tmp_path,
         sink,
         f"""
@@ -79,11 +67,11 @@ def test_an_agent_that_a_launcher_starts_is_captured(tmp_path: Path, sink: Sink)
     assert lines == ["True"]
 
 
-@pytest.mark.parametrize("method", ["spawn"])
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_worker_of_an_agent_is_captured_as_a_process_of_its_own(
     tmp_path: Path, sink: Sink, method: str
 ) -> None:
-    lines = run(
+    lines = lines_of(
         tmp_path,
         sink,
         f"""

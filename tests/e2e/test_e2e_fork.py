@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 from otlp_sink import attributes
+from programs import run
 
 from ffe_otel import semconv
 
@@ -45,27 +44,17 @@ def stuck(pipe):
 """
 
 
-def run(tmp_path: Path, sink: Sink, body: str) -> str:
-    script = tmp_path / "program.py"
-    script.write_text(
+def output_of(tmp_path: Path, sink: Sink, body: str) -> str:
+    program = (
         f"{HEAD}if __name__ == '__main__':\n    handle = ffe_otel.install()\n"
         + textwrap.indent(textwrap.dedent(body), "    ")
     )
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=os.environ
-        | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
-            "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
-            "FFE_OTEL__LOGGING__OUTPUTS__CONSOLE": "false",
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run(
+        program,
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        FFE_OTEL__LOGGING__OUTPUTS__CONSOLE="false",
     )
-    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
@@ -85,7 +74,7 @@ def bodies(sink: Sink) -> list[str]:
 
 
 def test_spans_that_are_open_at_a_fork_are_the_parent_s(tmp_path: Path, sink: Sink) -> None:
-    run(
+    output_of(
         tmp_path,
         sink,
         """
@@ -143,13 +132,13 @@ def test_spans_that_are_open_at_a_fork_are_the_parent_s(tmp_path: Path, sink: Si
 def test_a_worker_of_multiprocessing_sends_spans_and_log_records(
     tmp_path: Path, sink: Sink, start: str
 ) -> None:
-    run(tmp_path, sink, start)
+    output_of(tmp_path, sink, start)
     assert counts(sink) == {"ffe.cycle CHILD0": 1, "own": 1}
     assert bodies(sink) == ["in child 0"]
 
 
 def test_a_worker_sends_what_it_has_open_when_it_leaves(tmp_path: Path, sink: Sink) -> None:
-    run(
+    output_of(
         tmp_path,
         sink,
         """
@@ -186,7 +175,7 @@ def test_sigterm_sends_what_a_child_has_open(tmp_path: Path, sink: Sink, how: st
         """,
     }[how]
     body = 'reader, writer = os.pipe()\nwith ffe_otel.cycle(["PARENT"]):\n'
-    status = run(tmp_path, sink, body + textwrap.indent(textwrap.dedent(start), "    "))
+    status = output_of(tmp_path, sink, body + textwrap.indent(textwrap.dedent(start), "    "))
     assert int(status) == signal.SIGTERM
     assert counts(sink) == {"ffe.cycle PARENT": 1, "ffe.cycle CHILD": 1, "own": 1}
     aborted = {s.name for s in sink.spans() if attributes(s).get(semconv.ABORTED)}
@@ -195,7 +184,7 @@ def test_sigterm_sends_what_a_child_has_open(tmp_path: Path, sink: Sink, how: st
 
 
 def test_after_uninstall_a_child_is_left_alone(tmp_path: Path, sink: Sink) -> None:
-    status = run(
+    status = output_of(
         tmp_path,
         sink,
         """
@@ -212,7 +201,7 @@ def test_after_uninstall_a_child_is_left_alone(tmp_path: Path, sink: Sink) -> No
 def test_a_handler_of_the_program_has_the_last_word_in_a_child_too(
     tmp_path: Path, sink: Sink
 ) -> None:
-    status = run(
+    status = output_of(
         tmp_path,
         sink,
         """

@@ -20,6 +20,7 @@ import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from servers import program
 from stack_backend import Influx, Serve
+from stack_names import MAY_BE_EMPTY
 from stack_processes import Server, fetch, free_ports, until
 from stack_sending import trace_request
 from stack_sink import GrpcSink
@@ -42,16 +43,6 @@ RUNS = (
     ("failing_provider", "ensemble", 6),
 )
 CYCLES = 50
-# They count what went wrong, and nothing of that has to.
-MAY_BE_EMPTY = {
-    metric.prometheus
-    for metric in (
-        semconv.OTEL_DROPPED,
-        semconv.OTEL_REDACTION_FAILURES,
-        semconv.OTEL_FOLDED,
-        semconv.OTEL_HOOK_ERRORS,
-    )
-}
 
 
 class Prometheus(Server):

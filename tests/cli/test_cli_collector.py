@@ -50,14 +50,14 @@ def test_what_cannot_be_done_is_said(cli, home, arguments, message):
     Path("other.yaml").write_text("processors: {}\n")
     result = cli("collector", "render", *arguments)
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert message in result.output
 
 
 def test_rules_that_cannot_be_used_are_named(cli, home):
     Path("ffe_otel.yaml").write_text("redaction: {rules_file: missing-rules.yaml}\n")
     result = cli("collector", "render")
     assert result.exit_code == 2
-    assert "missing-rules.yaml" in result.stderr
+    assert "missing-rules.yaml" in result.output
 
 
 def test_json_says_the_same(cli, stale):

@@ -36,8 +36,8 @@ raise SystemExit(6)
 """
 LISTENING = """
 import socket, sys
-with socket.create_server(("127.0.0.2", 0)) as listening:
-    print(listening.getsockname()[1], flush=True)
+with socket.create_server(("127.0.0.2", int(sys.argv[1]))):
+    print("ready", flush=True)
     sys.stdin.readline()
 """
 
@@ -134,17 +134,17 @@ def test_a_port_that_this_user_may_not_have(cli, monkeypatch):
 
 
 def test_the_holder_of_a_port_is_who_has_it_on_that_address():
-    other = subprocess.Popen(
-        [sys.executable, "-c", LISTENING], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
-    )
-    with other, socket.socket() as ours:
-        port = int(other.stdout.readline())
-        ours.bind(("127.0.0.1", port))
-        ours.listen()
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        port = ours.getsockname()[1]
+        command = [sys.executable, "-c", LISTENING, str(port)]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+        ) as other:
+            assert other.stdout.readline() == "ready\n"
 
-        assert f"process {os.getpid()} " in holder(port, "127.0.0.1")
-        assert f"process {other.pid} " in holder(port, "127.0.0.2")
-        other.communicate("\n")
+            assert f"process {os.getpid()} " in holder(port, "127.0.0.1")
+            assert f"process {other.pid} " in holder(port, "127.0.0.2")
+            other.communicate("\n")
 
 
 def test_a_store_that_cannot_be_written(cli, home):

@@ -48,7 +48,8 @@ $(VENV)/.stack: $(VENV)/.dev-$(RESOLUTION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group stack
 	@touch $@
 
-test-stack: $(VENV)/.stack collector ## Run the tests against the real servers
+test-stack: $(VENV)/.stack collector ## Install real servers and run the tests against them
+	@tests/stack/install_servers.sh
 	$(BIN)/python -m pytest -m stack -n 0 tests/stack $(PYTEST_ARGS)
 
 check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules

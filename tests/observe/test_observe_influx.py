@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import time
 
@@ -18,6 +19,7 @@ from ffe_otel import semconv
 from ffe_otel.config.model import InfluxDB
 from ffe_otel.observe.influx import BadPointError, InfluxWriter, to_point
 from ffe_otel.observe.influx import writer as module
+from ffe_otel.observe.influx.quarantine import Quarantine
 
 NOW = time.time_ns()
 EVENTS = {
@@ -200,6 +202,23 @@ def test_an_event_that_is_no_point_is_kept_and_the_rest_goes_on(start, influx, t
     until(lambda: influx.written == {line(1)})
     (kept,) = (tmp_path / "state").rglob("quarantine.ndjson")
     assert "field duration_ms is 'slow', which is no number" in kept.read_text()
+
+
+def test_a_disk_too_full_for_the_quarantine_holds_the_point_and_refuses_nobody(
+    start, influx, monkeypatch
+):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    influx.refused = "service=s3 "
+    server = start(influxdb=settings(influx.url))
+    with monkeypatch.context() as patched:
+        patched.setattr(Quarantine, "_append", lambda *_: (_ for _ in ()).throw(full))
+        bad = (semconv.EVENT_API_LATENCY, {"service": "x", "duration_ms": "slow"}, NOW)
+        assert server.post("logs", logs(bad, latency(3))).status == 200
+        until(lambda: "No space left" in server.get("status")["backends"]["influxdb"]["detail"])
+    until(lambda: server.get("status")["backends"]["influxdb"]["ok"])
+    server.post("logs", logs(latency(4)))
+    until(lambda: influx.written == {line(4)})
+    assert metrics_of(server)["ffe_serve_influx_points_refused_total"]["type_conflict"] == 1
 
 
 def test_a_server_that_was_never_there_is_no_trouble_and_costs_little(

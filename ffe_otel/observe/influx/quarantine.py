@@ -44,12 +44,16 @@ class Quarantine:
         self._lock = threading.Lock()
 
     def add(self, point: str, reason: str) -> str:
-        """Keep a point; returns a sentence about it."""
+        """Keep a point; returns a sentence about it.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
         kind, advice = kind_of(reason)
         row = {"time": datetime.now(UTC).isoformat(), "reason": reason, "point": point}
         with self._lock:
-            self.counts[kind] += 1
             self._append(json.dumps(row, ensure_ascii=False) + "\n")
+            self.counts[kind] += 1
         return f"a point was refused and is kept in {self.path}: {reason}; {advice}"
 
     def _append(self, line: str) -> None:

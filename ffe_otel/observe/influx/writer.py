@@ -8,6 +8,7 @@ of its segment does no harm.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -109,7 +110,10 @@ class InfluxWriter:
                 record = EVENT_RECORDS[event.name]
                 lines.append(to_point(record, event.attributes, event.time_ns).line())
             except BadPointError as error:
-                logger.warning("ffe-otel serve: %s", self.quarantine.add(str(event), str(error)))
+                # The store has the event all the same, so a full disk costs nothing but this copy.
+                with contextlib.suppress(OSError):
+                    said = self.quarantine.add(str(event), str(error))
+                    logger.warning("ffe-otel serve: %s", said)
         return lines
 
     def append(self, lines: Sequence[str]) -> None:
@@ -144,13 +148,23 @@ class InfluxWriter:
         self._drain()
         self._client.close()
 
+    def _drain(self) -> None:
+        try:
+            self._send_all()
+        except OSError as error:
+            # The thread must outlive a full disk; the points are still in the journal.
+            self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            self._trouble(
+                f"{self._directory} cannot be used: {error.strerror}; free space on its file system"
+            )
+
     def _next_flush(self) -> float:
         interval = self._config.flush_interval_seconds
         if not self._waiting:
             return interval
         return max(0.0, self._oldest + interval - time.monotonic())
 
-    def _drain(self) -> None:
+    def _send_all(self) -> None:
         self._waiting = 0
         for segment in self._journal.seal():
             if not self._send(segment):
@@ -184,9 +198,9 @@ class InfluxWriter:
         if answer.verdict not in {Verdict.POINTS, Verdict.TOO_LARGE}:
             self._hold(answer)
             return False
-        self._recovered()
         if len(lines) == 1:
             logger.warning("ffe-otel serve: %s", self.quarantine.add(lines[0], answer.text))
+            self._recovered()
             return True
         # The neighbours of a bad point are written with it; sending them again is harmless.
         middle = len(lines) // 2
@@ -202,7 +216,9 @@ class InfluxWriter:
         self.failures[answer.verdict.value] += 1
         pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
         self._pause = max(pause, min(answer.retry_after, 10 * LONGEST_PAUSE))
-        problem = self._explain(answer)
+        self._trouble(self._explain(answer))
+
+    def _trouble(self, problem: str) -> None:
         # A server that was never there is nothing to warn about: it may not be wanted.
         if problem != self.problem and self._met:
             logger.warning("ffe-otel serve: %s", problem)

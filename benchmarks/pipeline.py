@@ -5,9 +5,9 @@
 
 Each target runs alone on core 0 and is sent OTLP/HTTP at a fixed rate from core 1. A request
 counts when it was answered with 200; a target keeps up when the rate reached is the rate asked
-for. Spans look like the engine's: 10 attributes, one of them a text of 230 characters. The
-Collector runs collector/config.yaml, redaction included, with sinks behind it that take
-everything.
+for. Spans look like the engine's: 10 attributes (names, numbers, a URL, a UUID), one of them a
+text of 230 characters. The Collector runs collector/config.yaml, redaction included, with sinks
+behind it that take everything.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -79,9 +80,8 @@ class Requests:
             span.kind = 1
             span.start_time_unix_nano = time.time_ns()
             span.end_time_unix_nano = span.start_time_unix_nano + 5_000_000
-            for number in range(9):
-                _attribute(span, f"ffe.data.key{number}", f"{rng.choice(WORDS)} {rng.random()}")
-            _attribute(span, "ffe.data.note", " ".join(rng.choices(WORDS, k=34))[:230])
+            for key, value in attributes(rng).items():
+                _attribute(span, key, value)
         self._body = bytearray(request.SerializeToString())
         self._places = [
             match.start()
@@ -97,6 +97,25 @@ class Requests:
             new = os.urandom(8) if index % 2 else trace_id
             self._body[place : place + len(new)] = new
         return bytes(self._body)
+
+
+def attributes(rng: random.Random) -> dict[str, str]:
+    """What one of the engine's spans says, with a text of 230 characters."""
+    asset = rng.choice(["BTCUSD", "ETH-USD", "EUR_USD"])
+    note = [f"RSI={rng.uniform(0, 100):.1f}, MACD={rng.gauss(0, 1):.2e};", *rng.choices(WORDS, k=9)]
+    note += [f"take_profit={rng.uniform(1, 2):.2f} (confidence: {rng.random():.2f})"]
+    return {
+        "ffe.asset_pair": asset,
+        "ffe.data.provider": rng.choice(["alpha_vantage", "coinbase", "oanda"]),
+        "ffe.phase": rng.choice(["perception", "reasoning", "execution"]),
+        "http.request.method": "GET",
+        "url.full": f"https://api.example.com/v3/products/{asset}/candles?granularity=M5&limit=100",
+        "server.address": "api.example.com",
+        "gen_ai.request.model": rng.choice(["claude-3-5-sonnet-20241022", "gpt-4o-mini"]),
+        "ffe.decision.id": str(uuid.UUID(int=rng.getrandbits(128))),
+        "ffe.data.price": f"{rng.uniform(1, 90_000):.2f}",
+        "ffe.data.note": " ".join(note + rng.choices(WORDS, k=20))[:230],
+    }
 
 
 def _attribute(holder: Any, key: str, value: str) -> None:
@@ -226,6 +245,9 @@ def collector() -> Iterator[tuple[psutil.Process, int]]:
             "FFE_COLLECTOR_HEALTH": f"127.0.0.1:{health}",
             "FFE_SERVE_OTLP": f"http://127.0.0.1:{http_sink}",
             "FFE_TEMPO_OTLP": f"127.0.0.1:{grpc_sink}",
+            # As in docker-compose.yml.
+            "GOMEMLIMIT": "410MiB",
+            "GOGC": "400",
         }
         command = [build.stdout.strip(), f"--config={ROOT}/collector/config.yaml"]
         with pinned(command, f"127.0.0.1:{otlp}", environ) as process:

@@ -53,7 +53,7 @@ def received(url: str) -> dict[str, int]:
 
 def missing(kind: str, expected: int, got: dict[str, int], name: str) -> int:
     """How many records did not arrive; nothing where none are sent."""
-    unsent = name == FLOOR or name == "ddtrace" or (name == "logfire" and kind == "logs")
+    unsent = name in {FLOOR, "ddtrace"} or (name == "logfire" and kind == "logs")
     return 0 if unsent else max(0, expected - got.get(kind, 0))
 
 

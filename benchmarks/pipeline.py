@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 SPANS = 100
 """Spans of a request."""
-CONNECTIONS = 4
+CONNECTIONS = 8
+WARM_UP = 20.0
 WORDS = [
     "price", "volume", "trend", "support", "resistance", "momentum", "risk", "leverage", "candle",
     "order", "fill",
@@ -51,7 +52,10 @@ WORDS = [
 
 @dataclass(frozen=True)
 class Result:
-    """One target at one rate; times in milliseconds, memory in MB, CPU as share of a core."""
+    """One target at one rate; times in milliseconds, CPU as share of a core.
+
+    Memory is resident, in MB: the medians of the first and of the last third of the run.
+    """
 
     target: str
     asked: int
@@ -60,8 +64,8 @@ class Result:
     p50: float
     p99: float
     cpu: float
-    memory_start: float
-    memory_end: float
+    memory_first: float
+    memory_last: float
 
 
 class Requests:
@@ -158,23 +162,32 @@ def send(port: int, rate: int, seconds: float) -> tuple[float, int, list[float]]
 
 
 def measure(target: str, process: psutil.Process, port: int, rate: int, seconds: float) -> Result:
-    """Send for a while and look at the process before and after."""
-    send(port, rate, min(5.0, seconds))
-    before, cpu, began = _memory(process), _cpu(process), time.monotonic()
+    """Warm up, then send for a while and look at the process meanwhile."""
+    send(port, rate, min(WARM_UP, seconds))
+    cpu, began, over, memory = _cpu(process), time.monotonic(), threading.Event(), []
+
+    def watch() -> None:
+        while not over.wait(1):
+            memory.append(process.memory_info().rss / 1e6)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     reached, refused, latencies = send(port, rate, seconds)
     spent = (_cpu(process) - cpu) / (time.monotonic() - began)
+    over.set()
+    watcher.join()
     cuts = statistics.quantiles(latencies, n=100)
+    first, last = (
+        round(statistics.median(part))
+        for part in (memory[: len(memory) // 3], memory[-(len(memory) // 3) :])
+    )
     return Result(target, rate, round(reached), refused, round(cuts[49], 1), round(cuts[98], 1),
-                  round(spent, 2), before, _memory(process))  # fmt: skip
+                  round(spent, 2), first, last)  # fmt: skip
 
 
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _memory(process: psutil.Process) -> float:
-    return round(process.memory_info().rss / 1e6, 1)
 
 
 @contextlib.contextmanager
@@ -312,7 +325,7 @@ def row(result: Result) -> str:
     return (
         f"| {result.target} | {result.asked:,} | {result.reached:,.0f} | {result.refused} | "
         f"{result.p50} | {result.p99} | {result.cpu} | "
-        f"{result.memory_start} | {result.memory_end} |"
+        f"{result.memory_first} | {result.memory_last} |"
     )
 
 
@@ -330,7 +343,9 @@ def main() -> None:
         return
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rates = [int(rate) for rate in options.rates.split(",")]
-    print("| target | spans/s asked | reached | refused | p50 ms | p99 ms | CPU | MB | MB after |")
+    print(
+        "| target | spans/s asked | reached | refused | p50 ms | p99 ms | CPU | MB 1st | MB last |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     results = []
     for name, start in (("serve", serve), ("collector", collector)):

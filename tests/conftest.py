@@ -2,8 +2,12 @@
 """What all tests share: an environment in which nothing of the machine shows through."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "shared"))
 
 try:
     from hypothesis import settings

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
-from otlp_sink import Sink, attributes, serve  # noqa: E402 - shared with the end-to-end tests
+from otlp_sink import Sink, attributes, running  # noqa: E402 - shared with the end-to-end tests
 
 ENGINE = os.environ["FFE_ENGINE_SRC"]
 # This checkout comes first, whatever the engine's environment has installed.
@@ -36,7 +36,8 @@ ERROR = 2
 
 @pytest.fixture
 def sink():
-    yield from serve(Sink())
+    with running() as found:
+        yield found
 
 
 def start(tmp_path: Path, command: list[Any], **variables: str) -> Any:

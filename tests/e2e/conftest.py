@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from otlp_sink import Sink, serve
+from otlp_sink import Sink, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,4 +17,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    yield from serve(Sink())
+    with running() as found:
+        yield found

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An OTLP/HTTP endpoint on loopback that keeps what it was sent, as bytes and as messages."""
+"""OTLP endpoints on loopback that keep what they were sent, as bytes and as messages."""
 
 from __future__ import annotations
 
-import gzip
-import threading
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from loopback import Asked, Endpoint, Reply
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -30,10 +28,30 @@ RESOURCES = {
 }
 
 
-@dataclass
 class Sink:
-    url: str = ""
-    bodies: list[tuple[str, bytes]] = field(default_factory=list)
+    """OTLP/HTTP. Keeps what it acknowledged; ``status`` other than 200 refuses."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.bodies: list[tuple[str, bytes]] = []
+        self.headers: list[dict[str, str]] = []
+        self._endpoint = Endpoint(self._take)
+        self.url = self._endpoint.url
+
+    def up(self) -> None:
+        self._endpoint.up()
+
+    def down(self) -> None:
+        self._endpoint.down()
+
+    def _take(self, asked: Asked) -> Reply:
+        if self.status == 200:
+            self.headers.append(dict(asked.headers))
+            self.bodies.append((asked.path, asked.body))
+        return Reply(self.status, headers={"Content-Type": "application/x-protobuf"})
+
+    def everything(self) -> bytes:
+        return b"\n".join(body for _, body in self.bodies)
 
     def _messages(self, path: str) -> list[Any]:
         return [MESSAGES[path].FromString(body) for p, body in self.bodies if p == path]
@@ -98,33 +116,12 @@ def attributes(record: Any) -> dict[str, Any]:
     return found
 
 
-def serve(sink: Sink) -> Iterator[Sink]:
-    """Run the endpoint while the generator is suspended."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            sink.bodies.append((self.path, body))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    sink.url = f"http://127.0.0.1:{server.server_address[1]}"
+@contextlib.contextmanager
+def running() -> Iterator[Sink]:
+    """A sink that takes telemetry until the block ends."""
+    sink = Sink()
+    sink.up()
     try:
         yield sink
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        sink.down()

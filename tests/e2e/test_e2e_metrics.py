@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from otlp_sink import Sink, serve
+from otlp_sink import running
 from prometheus_client.parser import text_string_to_metric_families
 
 from ffe_otel import semconv
@@ -62,7 +62,7 @@ MAY_BE_EMPTY = {
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    for sink in serve(Sink()):
+    with running() as sink:
         yield sink.url
 
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlparse
+
+from loopback import Asked, Endpoint, Reply
 
 
 class Influx:
@@ -26,36 +24,15 @@ class Influx:
         self.written: set[str] = set()
         self.batches: list[int] = []
         self.requests: list[tuple[dict[str, list[str]], dict[str, str]]] = []
-        stand_in = self
+        self._endpoint = Endpoint(self._reply, port)
+        self._endpoint.up()
+        self.port, self.url = self._endpoint.port, self._endpoint.url
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                url = urlparse(self.path)
-                stand_in.requests.append((parse_qs(url.query), dict(self.headers)))
-                self._answer(*stand_in.take(body.decode().split("\n")))
-
-            def _answer(self, status: int, text: str) -> None:
-                data = json.dumps({"error": text}).encode() if text else b""
-                self.send_response(status)
-                self.send_header("X-Influxdb-Version", "1.6.7")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+    def _reply(self, asked: Asked) -> Reply:
+        self.requests.append((parse_qs(urlparse(asked.path).query), dict(asked.headers)))
+        status, text = self.take(asked.body.decode().split("\n"))
+        body = json.dumps({"error": text}).encode() if text else b""
+        return Reply(status, body, {"X-Influxdb-Version": "1.6.7"})
 
     def take(self, lines: list[str]) -> tuple[int, str]:
         if self.failing:
@@ -68,6 +45,4 @@ class Influx:
         return 400, f"partial write: field type conflict: dropped={len(lines) - len(good)}"
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._endpoint.down()

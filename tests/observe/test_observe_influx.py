@@ -126,7 +126,7 @@ def test_serve_writes_events_and_nothing_else(start, influx):
     assert until(lambda: len(influx.written) == 4 and influx.written) == expected
     parameters, headers = influx.requests[-1]
     assert parameters == {"db": ["ffe_metrics"], "rp": ["hot"], "precision": ["ns"]}
-    assert headers["Authorization"] == "Basic d3JpdGVyOnDDpA=="
+    assert headers["authorization"] == "Basic d3JpdGVyOnDDpA=="
     assert server.get("status")["backends"]["influxdb"]["ok"]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,15 @@ ROOT = Path(__file__).parents[2]
 for folder in ("stack", "e2e", "export", "redaction"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
 
+import otlp_sink  # noqa: E402
 from stack_collector import Collector  # noqa: E402
 from stack_sending import Sender  # noqa: E402
-from stack_sink import GrpcSink, SwitchableSink  # noqa: E402
+from stack_sink import GrpcSink  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from otlp_sink import Sink
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -55,24 +59,25 @@ def collector_binary() -> str:
     return built.stdout.strip()
 
 
-@pytest.fixture
-def keep_log(request: pytest.FixtureRequest) -> Callable[[Path], None]:
-    """Show the end of a server's log, and where all of it is, when the test failed."""
-
-    def _keep(log: Path) -> None:
-        if request.node.stash.get(_FAILED, False) and log.exists():
+@pytest.fixture(autouse=True)
+def _logs_of_a_failed_test(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Keep what servers logged while a test failed; show the ends, and where all of it is."""
+    began = time.time()
+    yield
+    if not request.node.stash.get(_FAILED, False):
+        return
+    for log in sorted(tmp_path_factory.getbasetemp().rglob("*.log")):
+        if log.stat().st_mtime >= began:
             kept = ROOT / ".state" / "stack" / f"{request.node.name}-{log.name}"
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(log, kept)
             print(f"---- {kept}\n{log.read_text(errors='replace')[-4000:]}")
 
-    return _keep
-
 
 @pytest.fixture
-def make_collector(
-    collector_binary: str, tmp_path: Path, keep_log: Callable[[Path], None]
-) -> Iterator[Callable[..., Collector]]:
+def make_collector(collector_binary: str, tmp_path: Path) -> Iterator[Callable[..., Collector]]:
     """Build Collectors; ``make_collector("tls", env={...})`` is the base with an overlay."""
     made: list[Collector] = []
 
@@ -85,15 +90,13 @@ def make_collector(
     yield _make
     for collector in made:
         collector.stop()
-        keep_log(collector.log_file)
 
 
 @pytest.fixture
-def sink() -> Iterator[SwitchableSink]:
+def sink() -> Iterator[Sink]:
     """What stands in place of `ffe-otel serve`."""
-    found = SwitchableSink().up()
-    yield found
-    found.down()
+    with otlp_sink.running() as found:
+        yield found
 
 
 @pytest.fixture
@@ -105,7 +108,7 @@ def tempo() -> Iterator[GrpcSink]:
 
 
 @pytest.fixture
-def collector(make_collector: Callable[..., Collector], sink: SwitchableSink) -> Collector:
+def collector(make_collector: Callable[..., Collector], sink: Sink) -> Collector:
     """The base configuration, running, with ``sink`` in place of `ffe-otel serve`."""
     return make_collector(env={"FFE_SERVE_OTLP": sink.url}).run()
 

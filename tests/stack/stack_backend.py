@@ -9,11 +9,10 @@ import os
 import subprocess
 import sys
 import urllib.parse
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from servers import CONFIG, program
-from stack_processes import Server, fetch, free_ports
+from loopback import free_ports
+from stack_server import CONFIG, Server, get, program, status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +22,20 @@ WRITER = ("ffe_writer", "trial-writer")
 READER = ("ffe_reader", "trial-reader")
 
 
+def basic(user: tuple[str, str] | None) -> dict[str, str]:
+    """The header of a user with a password."""
+    if user is None:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(":".join(user).encode()).decode()}
+
+
 class Influx(Server):
     """influxd with config/influxdb/influxdb.conf, on free ports."""
 
     def __init__(self, folder: Path) -> None:
         port, backup = free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
+        self.folder = folder
         env = {
             "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{backup}",
             "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{port}",
@@ -36,22 +43,17 @@ class Influx(Server):
             "INFLUXDB_DATA_DIR": f"{folder}/data",
             "INFLUXDB_DATA_WAL_DIR": f"{folder}/wal",
         }
-        command = [program("influxd"), "-config", str(CONFIG / "influxdb" / "influxdb.conf")]
-        super().__init__(command, folder / "influxd.log", env)
-
-    def run(self) -> Influx:
-        self.start(lambda: fetch(f"{self.url}/ping") is not None)
-        return self
-
-    def query(self, statement: str) -> list[list[Any]]:
-        """The rows of a statement, of all its series, as the reader."""
-        body = urllib.parse.urlencode({"q": statement, "db": "ffe_metrics"}).encode()
-        token = base64.b64encode(":".join(READER).encode()).decode()
-        request = urllib.request.Request(
-            f"{self.url}/query", body, {"Authorization": f"Basic {token}"}
+        super().__init__(
+            [program("influxd"), "-config", CONFIG / "influxdb" / "influxdb.conf"],
+            folder / "influxd.log",
+            env=env,
+            ready=lambda: status(f"{self.url}/ping") == 204,
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            (result,) = json.load(response)["results"]
+
+    def query(self, statement: str, user: tuple[str, str] | None = READER) -> list[list[Any]]:
+        """The rows of a statement, of all its series."""
+        body = urllib.parse.urlencode({"q": statement, "db": "ffe_metrics"}).encode()
+        (result,) = json.loads(get(f"{self.url}/query", basic(user), body))["results"]
         assert "error" not in result, result
         return [row for series in result.get("series", []) for row in series["values"]]
 
@@ -75,24 +77,15 @@ class Serve(Server):
             sys.executable, "-m", "ffe_otel.cli", "serve", "--port", str(page),
             "--otlp-http-port", str(otlp), "--otlp-grpc-port", "-1",
         ]  # fmt: skip
-        super().__init__(command, folder / "serve.log", self.settings)
-
-    def run(self) -> Serve:
-        self.start(self._answers)
-        return self
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.get("/api/v1/status"))
-        except OSError:
-            return False
+        super().__init__(
+            command,
+            folder / "serve.log",
+            env=self.settings,
+            ready=lambda: self.get("/api/v1/status"),
+        )
 
     def get(self, path: str) -> Any:
-        request = urllib.request.Request(
-            f"{self.page}{path}", headers={"Authorization": f"Bearer {self.token}"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            body = response.read()
+        body = get(f"{self.page}{path}", {"Authorization": f"Bearer {self.token}"})
         return json.loads(body) if path.startswith("/api") else body.decode()
 
     def init_influx(self) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stack_processes import Server, fetch, free_ports
+from loopback import free_ports
+from stack_server import ROOT, Server, get
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "collector"
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0"
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*?)\})? (\S+)", re.MULTILINE)
@@ -51,11 +51,12 @@ class Collector(Server):
             **(env or {}),
         }
         configs = [f"--config={CONFIGS / name}.yaml" for name in ("config", *overlays)]
-        super().__init__([binary, *configs, *arguments], folder / "collector.log", settings)
-
-    def run(self) -> Collector:
-        self.start(lambda: fetch(self.health))
-        return self
+        super().__init__(
+            [binary, *configs, *arguments],
+            folder / "collector.log",
+            env=settings,
+            ready=lambda: get(self.health),
+        )
 
     def messages(self) -> list[dict[str, Any]]:
         """The lines of its log."""
@@ -64,7 +65,7 @@ class Collector(Server):
 
     def scrape(self, url: str | None = None) -> str:
         """Its page as Prometheus asks for it."""
-        return fetch(url or self.page, OPEN_METRICS) or ""
+        return get(url or self.page, {"Accept": OPEN_METRICS}).decode()
 
     def own_metric(self, name: str, **labels: str) -> float:
         """Sum of a metric about itself over the series with these labels."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
-from stack_processes import Server, free_ports
+from loopback import free_ports
+from stack_server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +51,8 @@ class Broker(Server):
         java = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-cp", jars]
         tool = ["kafka.tools.StorageTool", "format", "-t", _NODE, "-c", str(properties)]
         subprocess.run([*java, *tool], check=True, capture_output=True, env=os.environ)
-        super().__init__([*java, "kafka.Kafka", str(properties)], folder / "kafka.log", {})
-
-    def run(self) -> Broker:
-        self.start(self._answers)
-        return self
+        command = [*java, "kafka.Kafka", str(properties)]
+        super().__init__(command, folder / "kafka.log", ready=self._answers)
 
     def _answers(self) -> bool:
         client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})

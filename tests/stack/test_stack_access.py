@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from stack_certificates import Authority
-from stack_processes import until
 from stack_sending import trace_request
+from stack_server import until
 
 USER, PASSWORD = "engine", "right-password"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from servers import ROOT
+from stack_server import ROOT
 
 # The build of the validator is the first test's: two minutes on two idle cores.
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]

@@ -4,8 +4,8 @@
 import signal
 
 import pytest
-from stack_processes import fetch, until
 from stack_sending import post, trace_request
+from stack_server import get, until
 
 
 def names(sink):
@@ -145,7 +145,7 @@ def test_the_token_of_serve_is_read_from_a_file(make_collector, sink, tmp_path):
 def test_without_a_token_the_default_works(collector, sink):
     send(collector, "x", 1)
     until(sink.spans)
-    assert fetch(collector.health)
+    assert get(collector.health)
 
 
 def test_two_collectors_do_not_share_queues(collector, make_collector):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from otlp_sink import attributes
-from stack_processes import until
+from stack_server import until
 
 PROGRAM = """
 import logging, sys

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from servers import CONFIG, ROOT
+from stack_server import CONFIG, ROOT
 
 from ffe_otel import semconv
 

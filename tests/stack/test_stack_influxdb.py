@@ -3,68 +3,31 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import subprocess
 import time
 import urllib.error
-import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from servers import CONFIG, Server, free_port, get, program, running, status
+from stack_backend import ADMIN, Influx, basic
+from stack_server import CONFIG, get, program, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 FILE = CONFIG / "influxdb" / "influxdb.conf"
-ADMIN = {"Authorization": "Basic " + base64.b64encode(b"ffe_admin:trial").decode()}
-
-
-class Influx:
-    def __init__(self, url: str, folder: Path, server: Server) -> None:
-        self.url = url
-        self.folder = folder
-        self.server = server
-
-    def query(self, statement: str, headers: dict[str, str] | None = None) -> Any:
-        body = urllib.parse.urlencode({"q": statement}).encode()
-        answer = json.loads(get(f"{self.url}/query", headers or {}, body))
-        assert "error" not in answer["results"][0], answer
-        return answer["results"][0]
-
-    def write(self, lines: str, headers: dict[str, str] | None = None) -> None:
-        get(f"{self.url}/write?db=ffe_metrics&precision=s", headers or {}, lines.encode())
-
-
-def _environ(folder: Path, port: int, backup: int) -> dict[str, str]:
-    return {
-        "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{backup}",
-        "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{port}",
-        "INFLUXDB_META_DIR": f"{folder}/meta",
-        "INFLUXDB_DATA_DIR": f"{folder}/data",
-        "INFLUXDB_DATA_WAL_DIR": f"{folder}/wal",
-    }
 
 
 @pytest.fixture(scope="module")
 def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
-    folder = tmp_path_factory.mktemp("influxdb")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    environ = _environ(folder, port, free_port())
-    command = [program("influxd"), "-config", FILE]
-    with running(
-        command, folder, environ=environ, ready=lambda: status(f"{url}/ping") == 204
-    ) as server:
-        found = Influx(url, folder, server)
+    with Influx(tmp_path_factory.mktemp("influxdb")) as found:
+        name, password = ADMIN
         # The one statement that an InfluxDB without users takes from anybody.
-        found.query("CREATE USER ffe_admin WITH PASSWORD 'trial' WITH ALL PRIVILEGES")
-        found.query("CREATE DATABASE ffe_metrics WITH DURATION 7d REPLICATION 1 NAME hot", ADMIN)
+        found.query(f"CREATE USER {name} WITH PASSWORD '{password}' WITH ALL PRIVILEGES", None)
+        database = "CREATE DATABASE ffe_metrics WITH DURATION 7d REPLICATION 1 NAME hot"
+        found.query(database, ADMIN)
         yield found
 
 
@@ -141,13 +104,17 @@ def test_it_takes_more_decisions_than_the_default_allows(influx):
     """decision_id is a tag; with the index in memory the 100,001st value is refused."""
     rows, batch = 105_000, 15_000
     for first in range(0, rows, batch):
-        influx.write(_trades(first, first + batch), ADMIN)
+        _write(influx, _trades(first, first + batch))
 
     found = influx.query("SELECT count(confidence) FROM ffe_metrics.hot.trade_executions", ADMIN)
 
-    assert found["series"][0]["values"][0][1] == rows
+    assert found[0][1] == rows
     index = list(influx.folder.glob("data/ffe_metrics/hot/*/index"))
     assert index, "no index on the disk"
+
+
+def _write(influx: Influx, lines: str) -> None:
+    get(f"{influx.url}/write?db=ffe_metrics&precision=s", basic(ADMIN), lines.encode())
 
 
 def _trades(first: int, end: int) -> str:
@@ -162,5 +129,5 @@ def _trades(first: int, end: int) -> str:
 def test_a_readers_statement_is_not_logged(influx):
     influx.query("SELECT * FROM ffe_metrics.hot.trade_executions WHERE action = 'x' LIMIT 1", ADMIN)
 
-    assert "Executing query" not in influx.server.text()
-    assert "trial" not in influx.server.text()
+    assert "Executing query" not in influx.log()
+    assert ADMIN[1] not in influx.log()

@@ -9,8 +9,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from stack_kafka import Broker
-from stack_processes import until
 from stack_sending import post, trace_request
+from stack_server import until
 
 TOPICS = {
     "ffe_spans": ExportTraceServiceRequest,
@@ -22,13 +22,11 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def broker(tmp_path, keep_log):
+def broker(tmp_path):
     folder = tmp_path / "kafka"
     folder.mkdir()
-    made = Broker(folder).run()
-    yield made
-    made.stop()
-    keep_log(made.log_file)
+    with Broker(folder) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import sys
 import pytest
 from otlp_sink import attributes
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from stack_collector import ROOT
 from stack_names import MAY_BE_EMPTY
-from stack_processes import until
+from stack_server import ROOT, until
 
 from ffe_otel import semconv
 

@@ -10,19 +10,18 @@ import sys
 import threading
 import time
 import urllib.parse
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from loopback import free_ports
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from servers import program
 from stack_backend import Influx, Serve
 from stack_names import MAY_BE_EMPTY
-from stack_processes import Server, fetch, free_ports, until
 from stack_sending import trace_request
+from stack_server import Server, get, program, until
 from stack_sink import GrpcSink
 
 from ffe_otel import semconv
@@ -66,16 +65,13 @@ class Prometheus(Server):
             program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage",
         ]  # fmt: skip
-        super().__init__(command, folder / "prometheus.log", {})
-
-    def run(self) -> Prometheus:
-        self.start(lambda: fetch(f"{self.url}/-/ready") is not None)
-        return self
+        super().__init__(
+            command, folder / "prometheus.log", ready=lambda: get(f"{self.url}/-/ready")
+        )
 
     def get(self, path: str, **parameters: str) -> list[dict[str, object]]:
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as response:
-            return json.load(response)["data"]
+        return json.loads(get(f"{self.url}/api/v1/{path}?{query}"))["data"]
 
 
 @pytest.fixture

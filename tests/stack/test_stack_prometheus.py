@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
-import threading
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from servers import CONFIG, free_port, get, healthy, program, running, wait_for
+from loopback import Asked, Endpoint, Reply, free_ports
+from stack_server import CONFIG, ROOT, Server, get, program, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -33,69 +31,45 @@ ffe_ooda_cycle_duration_seconds_sum{job="finance_feedback_engine",instance="agen
 ffe_ooda_cycle_duration_seconds_count{job="finance_feedback_engine",instance="agent-1"} 3
 # EOF
 """
-
-
 TOKEN = "0123456789abcdef"
+OPEN_METRICS = {"Content-Type": "application/openmetrics-text; version=1.0.0"}
 
 
-class _Page(BaseHTTPRequestHandler):
-    page = PAGE
-    token = ""
-
-    def do_GET(self) -> None:
-        if self.token and self.headers["Authorization"] != f"Bearer {self.token}":
-            self.send_error(401)
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "application/openmetrics-text; version=1.0.0")
-        self.send_header("Content-Length", str(len(self.page)))
-        self.end_headers()
-        self.wfile.write(self.page)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def collector_page(_: Asked) -> Reply:
+    return Reply(200, PAGE, OPEN_METRICS)
 
 
-class _ServePage(_Page):
-    page = b"# TYPE trial gauge\ntrial 1\n# EOF\n"
-    token = TOKEN
-
-
-@contextlib.contextmanager
-def showing(page: type[_Page]) -> Iterator[int]:
-    """The port of a server with this page."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
+def serve_page(asked: Asked) -> Reply:
+    if asked.headers.get("authorization") != f"Bearer {TOKEN}":
+        return Reply(401)
+    return Reply(200, b"# TYPE trial gauge\ntrial 1\n# EOF\n", OPEN_METRICS)
 
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[int]:
     """What stands where the Collector's 8889 would be; its port."""
-    with showing(_Page) as port:
-        yield port
+    with Endpoint(collector_page) as endpoint:
+        yield endpoint.port
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[int]:
     """What stands where the page of serve would be; its port."""
-    with showing(_ServePage) as port:
-        yield port
+    with Endpoint(serve_page) as endpoint:
+        yield endpoint.port
 
 
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("alertmanager")
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     command = [
         program("prometheus-alertmanager", "alertmanager"),
         f"--config.file={CONFIG / 'alertmanager' / 'alertmanager.yml'}",
         f"--storage.path={folder}", f"--web.listen-address={url[7:]}",
         "--cluster.listen-address=",
     ]  # fmt: skip
-    with running(command, folder, ready=lambda: get(f"{url}/-/ready")):
+    with Server(command, folder / "alertmanager.log", ready=lambda: get(f"{url}/-/ready")):
         yield url
 
 
@@ -105,7 +79,7 @@ def prometheus(
 ) -> Iterator[str]:
     """Prometheus with the committed file; only the addresses are this test's."""
     folder = tmp_path_factory.mktemp("prometheus")
-    port = free_port()
+    (port,) = free_ports(1)
     text = FILE.read_text()
     text = text.replace("collector:8889", f"127.0.0.1:{collector}")
     text = text.replace("serve:4319", f"127.0.0.1:{serve}")
@@ -119,7 +93,7 @@ def prometheus(
     (folder / "prometheus.yml").write_text(text)
     url = f"http://127.0.0.1:{port}"
     command = [program("prometheus"), *_flags(folder), f"--web.listen-address={url[7:]}"]
-    with running(command, folder, ready=lambda: get(f"{url}/-/ready")):
+    with Server(command, folder / "prometheus.log", ready=lambda: get(f"{url}/-/ready")):
         yield url
 
 
@@ -179,7 +153,7 @@ def test_series_keep_the_names_of_their_agent(prometheus):
         found = api(prometheus, "query", query="ffe_ooda_cycle_duration_seconds_count")
         return found["result"]
 
-    found = wait_for("a scrape of the Collector", series)
+    found = until(series, 60, "a scrape of the Collector")
 
     assert [row["metric"] for row in found] == [
         {
@@ -190,9 +164,7 @@ def test_series_keep_the_names_of_their_agent(prometheus):
 
 
 def test_serve_is_asked_with_its_token(prometheus):
-    found = wait_for(
-        "a scrape of serve", lambda: api(prometheus, "query", query='trial{job="serve"}')["result"]
-    )
+    found = until(lambda: api(prometheus, "query", query='trial{job="serve"}')["result"], 60)
 
     assert found[0]["value"][1] == "1"
 
@@ -204,22 +176,30 @@ def test_exemplars_are_kept(prometheus):
             start="0", end="9999999999",
         )  # fmt: skip
 
-    found = wait_for("an exemplar", exemplars)
+    found = until(exemplars, 60, "an exemplar")
 
     assert found[0]["exemplars"][0]["labels"]["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_prometheus_finds_its_alertmanager(prometheus, alertmanager):
-    found = wait_for(
-        "an Alertmanager", lambda: api(prometheus, "alertmanagers")["activeAlertmanagers"]
-    )
+    found = until(lambda: api(prometheus, "alertmanagers")["activeAlertmanagers"], 60)
 
     assert found == [{"url": f"{alertmanager}/api/v2/alerts"}]
 
 
+def healthy(service: str, addresses: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The health check of a service in docker-compose.yml, at the addresses of a test's server."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    kind, *command = compose["services"][service]["healthcheck"]["test"]
+    assert kind == "CMD"
+    for there, here in {"/tools/busybox": program("busybox"), **addresses}.items():
+        command = [part.replace(there, here) for part in command]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
 def test_the_containers_health_checks_see_life_and_death(prometheus, alertmanager):
     addresses = {"http://127.0.0.1:9090": prometheus, "http://127.0.0.1:9093": alertmanager}
-    nobody = {there: f"http://127.0.0.1:{free_port()}" for there in addresses}
+    nobody = {there: f"http://127.0.0.1:{free_ports(1)[0]}" for there in addresses}
     for service in ("prometheus", "alertmanager"):
         done = healthy(service, addresses)
         assert done.returncode == 0, done.stderr
@@ -246,7 +226,7 @@ def test_an_alert_arrives(alertmanager):
     def shown() -> list[Any]:
         return json.loads(get(f"{alertmanager}/api/v2/alerts?active=true"))
 
-    found = wait_for("the alert", shown)
+    found = until(shown, 60, "the alert")
     assert found[0]["receivers"] == [{"name": "page"}]
 
 

@@ -9,7 +9,7 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.trace import Status, StatusCode
 from otlp_sink import attributes
 from redaction_collector_examples import MISSED
-from stack_processes import until
+from stack_server import until
 
 from ffe_otel.redaction import load_catalogue
 

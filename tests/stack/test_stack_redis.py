@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from servers import CONFIG, ROOT, free_port, program, running
+from loopback import free_ports
+from stack_server import CONFIG, ROOT, Server, program
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -19,7 +20,7 @@ SECRET = "0123456789abcdef"
 @pytest.fixture
 def redis(tmp_path):
     (tmp_path / "redis_password").write_text(SECRET)
-    port = free_port()
+    (port,) = free_ports(1)
     service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]
     shell, option, script = service["command"]
     script = script.replace("$$", "$").replace("/run/secrets", str(tmp_path))
@@ -35,10 +36,11 @@ def redis(tmp_path):
         )  # fmt: skip
         return done.stdout.strip()
 
-    with running(
-        [shell, option, f"cd {shlex.quote(str(tmp_path))} && {script}"], tmp_path,
+    with Server(
+        [shell, option, f"cd {shlex.quote(str(tmp_path))} && {script}"],
+        tmp_path / "redis.log",
         ready=lambda: cli("ping") == "PONG",
-    ) as server:  # fmt: skip
+    ) as server:
         yield server, cli, port, service["healthcheck"]["test"]
 
 
@@ -73,7 +75,7 @@ def test_the_containers_health_check(redis, tmp_path):
     assert kind == "CMD-SHELL"
     script = script.replace("$$", "$").replace("/run/secrets", str(tmp_path))
     here = script.replace("redis-cli", f"{program('redis-cli')} -p {port}")
-    away = script.replace("redis-cli", f"{program('redis-cli')} -p {free_port()}")
+    away = script.replace("redis-cli", f"{program('redis-cli')} -p {free_ports(1)[0]}")
 
     assert subprocess.run(["sh", "-c", here], check=False).returncode == 0
     assert subprocess.run(["sh", "-c", away], capture_output=True, check=False).returncode != 0

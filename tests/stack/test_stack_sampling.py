@@ -5,8 +5,8 @@ import secrets
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from stack_processes import until
 from stack_sending import post
+from stack_server import until
 
 GATE = "--feature-gates=processor.tailsamplingprocessor.usetracestate"
 START = 1_800_000_000_000_000_000

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from servers import CONFIG, ROOT, free_port, get, running
+from loopback import free_ports
+from stack_server import CONFIG, ROOT, Server, get
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -73,7 +74,7 @@ def test_serve_starts_as_in_the_container(tmp_path):
     secrets.mkdir()
     for name in service["secrets"]:
         (secrets / name).write_text(f"{name}-0123456789abcdef")
-    ports = {"": free_port(), "OTLP_HTTP_": free_port(), "OTLP_GRPC_": free_port()}
+    ports = dict(zip(("", "OTLP_HTTP_", "OTLP_GRPC_"), free_ports(3), strict=True))
     environ = {
         key: value.replace("/run/secrets", str(secrets))
         for key, value in service["environment"].items()
@@ -88,16 +89,18 @@ def test_serve_starts_as_in_the_container(tmp_path):
     token = {"Authorization": "Bearer serve_token-0123456789abcdef"}
     health = {"env": {"PATH": BIN, "FFE_OTEL__STATE_DIR": environ["FFE_OTEL__STATE_DIR"]}}
 
-    with running(
-        [ENTRYPOINT, *service["command"]], tmp_path, environ=environ,
+    with Server(
+        [ENTRYPOINT, *service["command"]],
+        tmp_path / "serve.log",
+        env=environ,
         ready=lambda: get(f"{page}/api/v1/status", token),
-    ) as server:  # fmt: skip
+    ) as server:
         # On every address, but not without the token: neither page nor OTLP.
         for port, path in ((ports[""], "/api/v1/status"), (ports["OTLP_HTTP_"], "/v1/traces")):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 get(f"http://127.0.0.1:{port}{path}")
             assert refused.value.code == 401
         assert subprocess.run([HEALTHY], check=False, **health).returncode == 0
-        said = server.text()
+        said = server.log()
         assert "influxdb_writer_password-" not in said
     assert subprocess.run([HEALTHY], check=False, **health).returncode == 1

@@ -152,7 +152,7 @@ def test_what_cannot_be_written_is_written_later_also_by_the_next_run(start, inf
     again.post("logs", logs(latency(2)))
     until(lambda: "cannot be reached" in again.get("status")["backends"]["influxdb"]["detail"])
     back = Influx(port)
-    until(lambda: back.written == {line(1), line(2)})
+    until(lambda: back.written >= {line(1), line(2)})
     until(lambda: again.get("status")["backends"]["influxdb"]["ok"])
     back.close()
     assert "cannot be reached (connection refused); start it" in caplog.text
@@ -193,6 +193,79 @@ def test_a_bad_point_costs_no_neighbour_and_is_kept_with_its_reason(start, influ
     assert kept.stat().st_mode & 0o777 == 0o600
     assert "1 refused" in server.get("status")["backends"]["influxdb"]["detail"]
     assert metrics_of(server)["ffe_serve_influx_points_refused_total"] == {"type_conflict": 1}
+
+
+def test_many_bad_points_of_a_kind_are_one_line_in_the_log(start, influx, caplog):
+    influx.refused = "service=s"
+    server = start(influxdb=settings(influx.url))
+    for first in range(0, 30, 10):
+        server.post("logs", logs(*map(latency, range(first, first + 10))))
+    name = "ffe_serve_influx_points_refused_total"
+    until(lambda: metrics_of(server).get(name) == {"type_conflict": 30})
+    (said,) = [r.getMessage() for r in caplog.records if "field type conflict" in r.getMessage()]
+    assert f"InfluxDB at {influx.url} refused a point" in said
+    assert "quarantine.ndjson" in said
+    assert "give it a database of its own" in said
+    bad = (semconv.EVENT_API_LATENCY, {"service": "x", "duration_ms": "slow"}, NOW)
+    server.post("logs", logs(bad, bad))
+    until(lambda: metrics_of(server)[name] == {"type_conflict": 30, "bad_point": 2})
+    assert caplog.text.count("which is no number") == 1
+
+
+def test_an_hour_later_it_says_how_many_there_were(tmp_path):
+    now = [0.0]
+    quarantine = Quarantine(tmp_path, clock=lambda: now[0])
+    kept = [quarantine.add("p", "field type conflict", "InfluxDB") for _ in range(3)]
+    now[0] = 3601.0
+    last = quarantine.add("p", "field type conflict", "InfluxDB")
+    assert kept[0].startswith("InfluxDB refused a point: field type conflict; ")
+    assert kept[1:] == ["", ""]
+    assert last.startswith("InfluxDB refused 3 more points: field type conflict; ")
+
+
+def test_what_was_written_before_trouble_is_written_again(start, influx):
+    """On a full disk InfluxDB says 204 to points that are gone after its restart."""
+    server = start(influxdb=settings(influx.url))
+    server.post("logs", logs(latency(1)))
+    until(lambda: server.get("status")["backends"]["influxdb"]["detail"] == "1 points written")
+    influx.written.clear()
+    influx.failing = (500, "write wal: no space left on device")
+    server.post("logs", logs(latency(2)))
+    until(lambda: not server.get("status")["backends"]["influxdb"]["ok"])
+    influx.failing = None
+    until(lambda: influx.written == {line(1), line(2)})
+
+
+def test_a_full_disk_is_one_line_whatever_file_it_names(start, influx, caplog):
+    server = start(influxdb=settings(influx.url))
+    for number in range(3):
+        influx.failing = (500, f"write {number}.tsl: no space left on device")
+        server.post("logs", logs(latency(number)))
+        said = f"write {number}.tsl"
+        until(lambda said=said: said in server.get("status")["backends"]["influxdb"]["detail"])
+    (line,) = [r.getMessage() for r in caplog.records if "no space left" in r.getMessage()]
+    assert "free space on its file system, then restart it" in line
+
+
+def test_a_server_that_takes_one_batch_and_refuses_another_is_one_line(start, influx, caplog):
+    take = influx.take
+    influx.take = lambda lines: (
+        (500, "full") if any("s1 " in line for line in lines) else take(lines)
+    )
+    server = start(influxdb=settings(influx.url))
+    for number in range(2):
+        server.post("logs", logs(latency(number)))
+    name = "ffe_serve_influx_write_failures_total"
+    until(lambda: metrics_of(server).get(name, {}).get("server_error", 0) >= 3)
+    assert caplog.text.count("InfluxDB at") == 1
+
+
+def test_what_was_written_is_kept_for_a_while_only(start, influx, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.0)
+    server = start(influxdb=settings(influx.url))
+    server.post("logs", logs(latency(1)))
+    until(lambda: influx.written == {line(1)})
+    until(lambda: not list((tmp_path / "state").rglob("influxdb/journal/*.ndjson")))
 
 
 def test_an_event_that_is_no_point_is_kept_and_the_rest_goes_on(start, influx, tmp_path):

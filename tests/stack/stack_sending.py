@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -20,6 +23,23 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from google.protobuf.message import Message
+
+
+PATHS: dict[type[Message], str] = {
+    ExportTraceServiceRequest: "/v1/traces",
+    ExportLogsServiceRequest: "/v1/logs",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """What becomes a point in InfluxDB; now, unless ``time_ns`` says when."""
+
+    name: str
+    attributes: Mapping[str, str | float]
+    time_ns: int = 0
 
 
 class Sender:
@@ -65,11 +85,26 @@ def trace_request(
     return request
 
 
-def post(url: str, request: ExportTraceServiceRequest, **options: Any) -> requests.Response:
+def event_request(*events: Event) -> ExportLogsServiceRequest:
+    """A request with one event record each."""
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for event in events:
+        record = records.add(event_name=event.name, time_unix_nano=event.time_ns or time.time_ns())
+        for key, value in event.attributes.items():
+            any_value = record.attributes.add(key=key).value
+            if isinstance(value, str):
+                any_value.string_value = value
+            else:
+                any_value.double_value = value
+    return request
+
+
+def post(url: str, request: Message, **options: Any) -> requests.Response:
     """Send a request; the answer's status says whether it was acknowledged."""
     headers = {"Content-Type": "application/x-protobuf", **options.pop("headers", {})}
     return requests.post(
-        f"{url}/v1/traces",
+        f"{url}{PATHS[type(request)]}",
         request.SerializeToString(),
         headers=headers,
         timeout=options.pop("timeout", 10),

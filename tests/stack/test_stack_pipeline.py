@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from loopback import free_ports
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from stack_backend import Influx, Serve
 from stack_names import MAY_BE_EMPTY
-from stack_sending import trace_request
+from stack_sending import Event, event_request, post, trace_request
 from stack_server import Server, get, program, until
 from stack_sink import GrpcSink
 
@@ -211,29 +210,20 @@ class Stream:
         number = 0
         while not self._stopping.wait(0.05):
             number += 1
-            spans, logs = trace_request([f"span {number}"]), ExportLogsServiceRequest()
+            spans = trace_request([f"span {number}"])
             (span,) = spans.resource_spans[0].scope_spans[0].spans
-            record = logs.resource_logs.add().scope_logs.add().log_records.add()
-            record.time_unix_nano = time.time_ns()
-            record.event_name = semconv.EVENT_API_LATENCY
-            record.attributes.add(key="service").value.string_value = f"s{number}"
-            record.attributes.add(key="duration_ms").value.double_value = number
-            if self._acknowledged("traces", spans):
+            attributes = {"service": f"s{number}", "duration_ms": float(number)}
+            logs = event_request(Event(semconv.EVENT_API_LATENCY, attributes))
+            if self._acknowledged(spans):
                 self.spans.add(span.span_id)
-            if self._acknowledged("logs", logs):
+            if self._acknowledged(logs):
                 self.events.add(f"s{number}")
 
-    def _acknowledged(self, signal: str, message: Message) -> bool:
+    def _acknowledged(self, message: Message) -> bool:
         try:
-            answer = requests.post(
-                f"{self._url}/v1/{signal}",
-                message.SerializeToString(),
-                headers={"Content-Type": "application/x-protobuf"},
-                timeout=5,
-            )
+            return post(self._url, message, timeout=5).status_code == 200
         except requests.RequestException:
             return False
-        return answer.status_code == 200
 
 
 @pytest.mark.parametrize("seconds", [20])

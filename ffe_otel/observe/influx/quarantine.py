@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FILE_NAME: Final = "quarantine.ndjson"
 LIMIT: Final = 16 * 1024**2
 """Bytes after which the file is rolled over once."""
+TELL_SECONDS: Final = 3600.0
+"""How often a kind of refusal is worth a line in the log."""
 # What the server says, and what to do about it. Order matters: the first that is found.
 _KINDS: Final = (
     ("field type conflict", "type_conflict",
@@ -36,15 +41,25 @@ def kind_of(reason: str) -> tuple[str, str]:
 
 
 class Quarantine:
-    """Appends refused points to a file. Thread-safe."""
+    """Appends refused points to a file. Thread-safe.
 
-    def __init__(self, directory: Path) -> None:
+    Attributes:
+        counts: points refused, by kind.
+    """
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Keep the file in ``directory``; ``clock`` tells seconds."""
         self.path = directory / FILE_NAME
         self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._told: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def add(self, point: str, reason: str) -> str:
-        """Keep a point; returns a sentence about it.
+    def add(self, point: str, reason: str, who: str) -> str:
+        """Keep a point that ``who`` refused.
+
+        Returns:
+            A sentence about it, or nothing where one of its kind was told within the hour.
 
         Raises:
             OSError: it cannot be kept.
@@ -54,7 +69,21 @@ class Quarantine:
         with self._lock:
             self._append(json.dumps(row, ensure_ascii=False) + "\n")
             self.counts[kind] += 1
-        return f"a point was refused and is kept in {self.path}: {reason}; {advice}"
+            points = self._due(kind)
+        if not points:
+            return ""
+        return (
+            f"{who} refused {points}: {reason}; kept in {self.path}, others of the kind are "
+            f"counted; {advice}"
+        )
+
+    def _due(self, kind: str) -> str:
+        """How many points to tell of, in words, when it is time to tell."""
+        now, (last, told) = self._clock(), self._told.get(kind, (-math.inf, 0))
+        if now - last < TELL_SECONDS:
+            return ""
+        self._told[kind] = (now, self.counts[kind])
+        return f"{self.counts[kind] - told} more points" if told else "a point"
 
     def _append(self, line: str) -> None:
         if self.path.exists() and self.path.stat().st_size > LIMIT:

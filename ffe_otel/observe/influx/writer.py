@@ -36,6 +36,12 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_LIMIT: Final = 16 * 1024**2
 """Bytes kept for a server that has never answered: it may not exist at all."""
+KEEP_SECONDS: Final = 300.0
+"""How long written points stay, to be written again should the server get into trouble.
+
+On a full disk InfluxDB 1 answers 204 for points that its index could not keep; they are gone
+after its restart. The errors that tell of it come with a later batch.
+"""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 CLOSE_SECONDS: Final = 3.0
@@ -64,6 +70,9 @@ class InfluxWriter:
         self._journal = Journal(directory / "journal", config.queue_bytes)
         self._client = InfluxClient(config)
         self._met = (directory / _MET).exists()
+        self._written: dict[Path, tuple[float, int]] = {}
+        self._told = ""
+        self._most_kept = min(UNKNOWN_LIMIT, config.queue_bytes // 4)
         self._waiting = 0
         self._oldest = 0.0
         self._pause = 0.0
@@ -75,7 +84,8 @@ class InfluxWriter:
     @property
     def queued_bytes(self) -> int:
         """Bytes of points that InfluxDB has not taken yet."""
-        return self._journal.size
+        written = sum(size for _, size in self._written.copy().values())
+        return max(0, self._journal.size - written)
 
     @property
     def met(self) -> bool:
@@ -112,9 +122,13 @@ class InfluxWriter:
             except BadPointError as error:
                 # The store has the event all the same, so a full disk costs nothing but this copy.
                 with contextlib.suppress(OSError):
-                    said = self.quarantine.add(str(event), str(error))
-                    logger.warning("ffe-otel serve: %s", said)
+                    self._warn(self.quarantine.add(str(event), str(error), "ffe-otel serve"))
         return lines
+
+    @staticmethod
+    def _warn(said: str) -> None:
+        if said:
+            logger.warning("ffe-otel serve: %s", said)
 
     def append(self, lines: Sequence[str]) -> None:
         """Keep points durably; they are on the disk when this returns.
@@ -155,7 +169,9 @@ class InfluxWriter:
             # The thread must outlive a full disk; the points are still in the journal.
             self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             self._trouble(
-                f"{self._directory} cannot be used: {error.strerror}; free space on its file system"
+                "directory",
+                f"{self._directory} cannot be used: {error.strerror}; "
+                "free space on its file system",
             )
 
     def _next_flush(self) -> float:
@@ -166,11 +182,31 @@ class InfluxWriter:
 
     def _send_all(self) -> None:
         self._waiting = 0
-        for segment in self._journal.seal():
+        sealed = self._journal.seal()
+        pending = [segment for segment in sealed if segment.path not in self._written]
+        for segment in pending:
             if not self._send(segment):
                 self._give_up_excess()
                 return
-            self._journal.discard([segment])
+            self._written[segment.path] = (time.monotonic(), segment.size)
+        if pending:
+            # Not before: a full disk takes some batches and refuses others.
+            self._recovered()
+        self._forget(sealed)
+
+    def _forget(self, sealed: Sequence[Segment]) -> None:
+        """Delete what was written long ago, and the oldest where that is much."""
+        long_ago = time.monotonic() - KEEP_SECONDS
+        kept = sum(size for _, size in self._written.values())
+        gone = []
+        for segment in sealed:
+            when, size = self._written[segment.path]
+            if when < long_ago or kept > self._most_kept:
+                kept -= size
+                gone.append(segment)
+        self._journal.discard(gone)
+        for segment in gone:
+            del self._written[segment.path]
 
     def _send(self, segment: Segment) -> bool:
         batch: list[str] = []
@@ -193,14 +229,14 @@ class InfluxWriter:
             self._met = True
         if answer.verdict is Verdict.WRITTEN:
             self.written += len(lines)
-            self._recovered()
             return True
         if answer.verdict not in {Verdict.POINTS, Verdict.TOO_LARGE}:
             self._hold(answer)
             return False
         if len(lines) == 1:
-            logger.warning("ffe-otel serve: %s", self.quarantine.add(lines[0], answer.text))
-            self._recovered()
+            self._warn(
+                self.quarantine.add(lines[0], answer.text, f"InfluxDB at {self._client.url}")
+            )
             return True
         # The neighbours of a bad point are written with it; sending them again is harmless.
         middle = len(lines) // 2
@@ -210,18 +246,22 @@ class InfluxWriter:
         self._pause = 0.0
         if self.problem:
             logger.warning("ffe-otel serve: InfluxDB at %s takes points again", self._client.url)
-            self.problem = ""
+            self.problem = self._told = ""
 
     def _hold(self, answer: Answer) -> None:
         self.failures[answer.verdict.value] += 1
         pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
         self._pause = max(pause, min(answer.retry_after, 10 * LONGEST_PAUSE))
-        self._trouble(self._explain(answer))
+        # Writing a point again changes nothing, see KEEP_SECONDS.
+        self._written.clear()
+        self._trouble(answer.verdict.value + _advice(answer), self._explain(answer))
 
-    def _trouble(self, problem: str) -> None:
-        # A server that was never there is nothing to warn about: it may not be wanted.
-        if problem != self.problem and self._met:
+    def _trouble(self, kind: str, problem: str) -> None:
+        # The server's words name another file each time its disk is full. A server that was
+        # never there is nothing to warn about: it may not be wanted.
+        if kind != self._told and self._met:
             logger.warning("ffe-otel serve: %s", problem)
+            self._told = kind
         self.problem = problem
 
     def _explain(self, answer: Answer) -> str:
@@ -246,8 +286,7 @@ class InfluxWriter:
                 )
             case Verdict.BUSY:
                 return f"{where} is overloaded{said}; it is asked again"
-        advice = "free space on its file system" if "no space" in answer.text else "see its log"
-        return f"{where} fails{said}; {advice}"
+        return f"{where} fails{said}; {_advice(answer)}"
 
     def _give_up_excess(self) -> None:
         """Bound what waits for a server that has never answered, oldest first."""
@@ -256,3 +295,10 @@ class InfluxWriter:
             with oldest.path.open("rb") as file:
                 self.dropped += sum(1 for _ in file)
             self._journal.discard([oldest])
+
+
+def _advice(answer: Answer) -> str:
+    if "no space" not in answer.text:
+        return "see its log"
+    # Version 1.6 refuses new series until it is started again, whatever is free by then.
+    return "free space on its file system, then restart it; what waits is sent then"

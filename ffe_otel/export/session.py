@@ -90,6 +90,9 @@ class DeadlineSession(requests.Session):
         """
         self.problem = ""
         deadline = time.monotonic() + _seconds(kwargs.pop("timeout", None))
+        if kwargs.get("verify") is None and self.verify is not True:
+            # Or requests lets REQUESTS_CA_BUNDLE win over the exporter's own certificate.
+            kwargs["verify"] = self.verify
         if self._gzip and isinstance(kwargs.get("data"), bytes):
             kwargs["data"], kwargs["headers"] = _compress(kwargs["data"], kwargs.get("headers"))
         send: Any = super().request

@@ -293,6 +293,16 @@ class TestTls:
         assert "none.pem" in line
         assert "set OTEL_EXPORTER_OTLP_CERTIFICATE" in line
 
+    def test_the_exporter_s_own_certificate_wins_over_the_bundle_of_requests(
+        self, secure, monkeypatch, tmp_path
+    ):
+        url, certificate = secure("IP:127.0.0.1")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+        session = DeadlineSession(gzip=False, loopback=False)
+        session.verify = str(certificate)
+        # The server knows no POST; that it says so is enough.
+        assert session.post(f"{url}/v1/traces", data=b"x", timeout=5).status_code == 501
+
     def test_a_server_without_tls(self, installed, providers, receiver, caplog):
         built = providers(config(receiver.url.replace("http:", "https:")))
         emit(*built)

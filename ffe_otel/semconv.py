@@ -564,6 +564,12 @@ SERVE_METRICS: Final[tuple[ServeMetric, ...]] = tuple(
     value for value in list(globals().values()) if isinstance(value, ServeMetric)
 )
 
+COLLECTOR_QUEUES_ASIDE: Final = ServeMetric(
+    "ffe_collector_queue_files_set_aside", Kind.GAUGE,
+    "Damaged files of the Collector's queues that wait for somebody to look at them", ("queue",),
+)  # fmt: skip
+"""Written by ``ffe-otel collector check-queues`` for node-exporter, not on serve's page."""
+
 OVERFLOW_LABEL: Final = "other"
 LOG_FIELDS: Final = (
     "timestamp", "level", "logger", "message", "correlation_id", "trace_id", "span_id",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ffe_otel.cli.check_queues import check_queues
 from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import echo_json, mark, stop
 from ffe_otel.redaction import CatalogueError, load_catalogue
@@ -16,7 +17,10 @@ from ffe_otel.redaction.collector import replace_section
 
 @click.group("collector")
 def command() -> None:
-    """Render the Collector's part of the redaction rules."""
+    """Render the Collector's part of the redaction rules, look after its queue files."""
+
+
+command.add_command(check_queues)
 
 
 @command.command()

@@ -68,3 +68,44 @@ def test_json_says_the_same(cli, stale):
         "stale": True,
         "section": SECTION,
     }
+
+
+@pytest.fixture
+def damaged(home):
+    queue = Path("state/tempo/exporter_otlp_grpc_tempo_traces")
+    queue.parent.mkdir(parents=True)
+    queue.write_bytes(b"not a database")
+    return queue
+
+
+def test_a_damaged_queue_is_one_line_and_an_exit_code(cli, damaged):
+    result = cli("collector", "check-queues", "state")
+    assert result.exit_code == 1
+    (line,) = [said for said in result.stdout.splitlines() if "exporter_otlp" in said]
+    assert f"the queue file {damaged} is damaged" in line
+    assert "check-queues --repair" in line
+    assert damaged.exists()
+
+
+def test_a_repair_says_where_the_file_is_and_counts_it(cli, damaged):
+    result = cli("collector", "check-queues", "state", "--repair", "--textfile", "queues.prom")
+    assert result.exit_code == 0
+    (aside,) = damaged.parent.iterdir()
+    assert f"set aside as {aside.name}" in result.stdout
+    metrics = Path("queues.prom")
+    assert 'ffe_collector_queue_files_set_aside{queue="tempo"} 1\n' in metrics.read_text()
+    assert metrics.stat().st_mode & 0o777 == 0o644
+    again = cli("collector", "check-queues", "state", "--repair", "--json")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, [])
+
+
+def test_before_the_collector_s_first_start_there_is_nothing_to_check(cli, home):
+    result = cli("collector", "check-queues", "state", "--repair")
+    assert result.exit_code == 0
+    assert "no queues yet" in result.stdout
+
+
+def test_a_text_file_that_cannot_be_written_is_named(cli, damaged):
+    result = cli("collector", "check-queues", "state", "--textfile", "missing/queues.prom")
+    assert result.exit_code == 2
+    assert "missing/queues.part: No such file" in result.output

@@ -57,8 +57,8 @@ def test_compose_accepts_the_file_and_its_profile():
     plain, kafka = composed(), composed("kafka")
 
     assert set(plain["services"]) == {
-        "alertmanager", "collector", "grafana", "influx-init", "influxdb", "node-exporter",
-        "prepare", "prometheus", "redis", "serve", "tempo",
+        "alertmanager", "collector", "collector-queues", "grafana", "influx-init", "influxdb",
+        "node-exporter", "prepare", "prometheus", "redis", "serve", "tempo",
     }  # fmt: skip
     assert set(kafka["services"]) - set(plain["services"]) == {"kafka"}
 
@@ -87,7 +87,7 @@ def test_our_own_image_is_built_and_never_pulled():
     ours = {n: s for n, s in services().items() if s["image"].startswith("ffe_otel/")}
 
     assert {name: service["pull_policy"] for name, service in ours.items()} == {
-        "serve": "build", "influx-init": "never",
+        "serve": "build", "influx-init": "never", "collector-queues": "never",
     }  # fmt: skip
     assert ours["serve"]["build"]["dockerfile"] == "config/serve/Dockerfile"
 
@@ -158,7 +158,9 @@ def test_nobody_starts_before_what_it_needs():
             once = needed in ONE_SHOT
             wanted = "service_completed_successfully" if once else "service_healthy"
             assert how["condition"] == wanted, f"{name} needs {needed}"
-    assert set(services()["collector"]["depends_on"]) == {"kafka", "prepare", "serve", "tempo"}
+    assert set(services()["collector"]["depends_on"]) == {
+        "collector-queues", "kafka", "prepare", "serve", "tempo",
+    }  # fmt: skip
     assert services()["serve"]["depends_on"].keys() == {"influx-init"}
 
 
@@ -167,12 +169,25 @@ def test_services_meet_on_a_network_without_a_way_out():
     assert networks["pipeline"]["internal"] is True
 
     for name, service in services().items():
-        if name == "prepare":
+        if name in {"prepare", "collector-queues"}:
             assert service["network_mode"] == "none"
             continue
         assert "pipeline" in service["networks"]
         outside = set(service["networks"]) - {"pipeline"}
         assert outside == ({"edge"} if service.get("ports") else set()), name
+
+
+def test_the_collector_s_queues_are_watched_as_its_user_and_counted():
+    found = services()
+    watch, node = found["collector-queues"], found["node-exporter"]
+    assert watch["user"] == found["collector"]["user"]
+    places = {mount["target"]: mount["source"] for mount in watch["volumes"]}
+    queues = {m["target"]: m["source"] for m in found["collector"]["volumes"]}
+    assert places["/queue"] == queues["/var/lib/ffe_otel/collector"]
+    assert watch["command"][3] == "/queue"
+    shown = {mount["target"]: mount["source"] for mount in node["volumes"]}
+    assert shown["/textfile"] == places["/textfile"]
+    assert "--collector.textfile.directory=/textfile" in node["command"]
 
 
 def test_state_outlives_the_containers():

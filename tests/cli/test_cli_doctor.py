@@ -10,10 +10,12 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
+from loopback import Endpoint, Reply, free_ports
 
 from ffe_otel.cli.doctor import installation, places, selection, trial
 from ffe_otel.cli.doctor.hooks import hooks
 from ffe_otel.cli.doctor.machine import clock
+from ffe_otel.cli.doctor.pipeline import collector
 from ffe_otel.cli.extras import Requirement
 from ffe_otel.config import load_config
 
@@ -332,3 +334,59 @@ class TestCommand:
         assert len(wrong) == 2
         assert "ffe_otel.yaml:1: logging.levle: unknown key" in wrong[0]
         assert {check["section"] for check in found["checks"]} >= {"surroundings", "hooks"}
+
+
+class TestCollector:
+    """Its own metrics; tests/stack asks a real one."""
+
+    @staticmethod
+    def ask(*pages):
+        """The checks where the Collector shows these pages, one after the other."""
+        left = list(pages)
+
+        def reply(_):
+            return Reply(200, (left.pop(0) if len(left) > 1 else left[0]).encode())
+
+        with Endpoint(reply) as endpoint:
+            environ = {"FFE_COLLECTOR_SELF_PORT": str(endpoint.port)}
+            return list(collector(environ, window=0.0))
+
+    @staticmethod
+    def page(exporter="otlp_grpc/tempo", waiting=0, sent=5, failed=0, refused=0):
+        label = f'exporter="{exporter}"'
+        return (
+            f"otelcol_exporter_queue_size{{{label}}} {waiting}\n"
+            f"otelcol_exporter_queue_capacity{{{label}}} 1000000\n"
+            f"otelcol_exporter_sent_spans_total{{{label}}} {sent}\n"
+            f"otelcol_exporter_send_failed_spans_total{{{label}}} {failed}\n"
+            f"otelcol_exporter_enqueue_failed_spans_total{{{label}}} {refused}\n"
+        )
+
+    def test_none_is_worth_knowing_only(self):
+        environ = {"FFE_COLLECTOR_SELF_PORT": str(free_ports(1)[0])}
+        (check,) = collector(environ)
+        assert (check.name, check.state) == ("Collector", "unknown")
+
+    def test_all_is_well(self):
+        (check,) = self.ask(self.page())
+        assert (check.name, check.state) == ("Collector", "ok")
+
+    def test_a_queue_that_moves_is_well(self):
+        (check,) = self.ask(self.page(waiting=9, sent=5), self.page(waiting=9, sent=6))
+        assert check.state == "ok"
+
+    def test_a_queue_that_stands_names_its_backend(self):
+        (check,) = self.ask(self.page(waiting=250_000))
+        assert (check.name, check.state) == ("Collector, otlp_grpc/tempo", "warn")
+        assert check.detail == "250.0 kB wait, its queue is 25.0% full, and nothing leaves it"
+        assert "bring Tempo at FFE_TEMPO_OTLP back" in check.remedy
+
+    def test_a_full_queue_says_who_has_the_rest(self):
+        (check,) = self.ask(self.page("my/exporter", waiting=1_000_000, refused=7))
+        assert "some was refused for want of room, and senders keep that" in check.detail
+        assert "bring its backend back" in check.remedy
+
+    def test_what_is_refused_for_good_is_told(self):
+        (check,) = self.ask(self.page(failed=3))
+        assert check.state == "warn"
+        assert "3 records were refused for good" in check.detail

@@ -135,13 +135,28 @@ def _disk(config: Config) -> Check:
     return Check("disk", "ok", detail)
 
 
-def _status(request: urllib.request.Request) -> int:
+def page(url: str) -> bytes:
+    """The body of a page.
+
+    Raises:
+        OSError: nobody answers, or with no success.
+    """
+    request = urllib.request.Request(url)  # noqa: S310 - http or https, by whoever asks
+    with _opener(request).open(request, timeout=_TIMEOUT_SECONDS) as answer:
+        return bytes(answer.read())
+
+
+def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:
+    """Without a proxy for this machine."""
     proxies = None
     if urlsplit(request.full_url).hostname in ("localhost", "127.0.0.1", "::1"):
         proxies = urllib.request.ProxyHandler({})
-    opener = urllib.request.build_opener(*([proxies] if proxies else []))
+    return urllib.request.build_opener(*([proxies] if proxies else []))
+
+
+def _status(request: urllib.request.Request) -> int:
     try:
-        with opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+        with _opener(request).open(request, timeout=_TIMEOUT_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -223,7 +223,7 @@ def test_an_hour_later_it_says_how_many_there_were(tmp_path):
     assert last.startswith("InfluxDB refused 3 more points: field type conflict; ")
 
 
-def test_what_was_written_before_trouble_is_written_again(start, influx):
+def test_what_was_written_before_trouble_is_written_again(start, influx, caplog):
     """On a full disk InfluxDB says 204 to points that are gone after its restart."""
     server = start(influxdb=settings(influx.url))
     server.post("logs", logs(latency(1)))
@@ -232,8 +232,11 @@ def test_what_was_written_before_trouble_is_written_again(start, influx):
     influx.failing = (500, "write wal: no space left on device")
     server.post("logs", logs(latency(2)))
     until(lambda: not server.get("status")["backends"]["influxdb"]["ok"])
+    influx.failing = (503, "starting")
+    until(lambda: "starting" in server.get("status")["backends"]["influxdb"]["detail"])
     influx.failing = None
     until(lambda: influx.written == {line(1), line(2)})
+    until(lambda: "takes points again; its disk was full: now run `influxd backup" in caplog.text)
 
 
 def test_a_full_disk_is_one_line_whatever_file_it_names(start, influx, caplog):

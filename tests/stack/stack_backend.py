@@ -50,6 +50,11 @@ class Influx(Server):
             ready=lambda: status(f"{self.url}/ping") == 204,
         )
 
+    def backup(self, target: Path) -> None:
+        command = [program("influxd"), "backup", "-portable", "-database", "ffe_metrics"]
+        address = self.env["INFLUXDB_BIND_ADDRESS"]
+        subprocess.run([*command, "-host", address, target], check=True, capture_output=True)
+
     def query(self, statement: str, user: tuple[str, str] | None = READER) -> list[list[Any]]:
         """The rows of a statement, of all its series."""
         body = urllib.parse.urlencode({"q": statement, "db": "ffe_metrics"}).encode()

@@ -38,6 +38,7 @@ class Pipeline:
         self.influx.log_file = folder / "influxd.log"
         self.influx.run()
         self.serve = Serve(folder, self.influx)
+        self.serve.env["FFE_OTEL__METRICS__INFLUXDB__BATCH_SIZE"] = "200"
         self.serve.init_influx()
         self.serve.run()
         self.tempo = tempo
@@ -214,10 +215,10 @@ def test_full_disk_of_influxdb(tmp_path, small_disk, tempo, make_collector):
             while True:
                 file.write(bytes(4096))
 
-        # Of the first batch InfluxDB 1.6 says that it is written, and forgets half of it.
-        names = [f"s{number}" for number in range(200)]
-        pipeline.calls(*names[:100])
-        pipeline.calls(*names[100:])
+        # Of the first ones InfluxDB 1.6 may say that they are written, and forget them.
+        names = [f"s{number}" for number in range(800)]
+        for first in range(0, len(names), 200):
+            pipeline.calls(*names[first : first + 200])
         until(lambda: pipeline.failures("server_error") >= 3)
         (line,) = pipeline.complaints()
         assert f"InfluxDB at {pipeline.influx.url} fails" in line
@@ -233,6 +234,9 @@ def test_full_disk_of_influxdb(tmp_path, small_disk, tempo, make_collector):
         until(lambda: pipeline.metric(semconv.INFLUX_QUEUE_BYTES) == 0)
         # Its absence while it restarts may be told, too.
         assert len([said for said in pipeline.complaints() if "no space" in said]) == 1
+        (line,) = [said for said in pipeline.serve.log().splitlines() if "takes points" in said]
+        assert "now run `influxd backup -portable -database ffe_metrics DIR` there once" in line
+        pipeline.influx.backup(tmp_path / "backup")
         pipeline.influx.stop()
         pipeline.influx.run()
         assert pipeline.arrived() == dict.fromkeys(["before", *names], 1)

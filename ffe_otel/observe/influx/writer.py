@@ -17,6 +17,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel.observe.decode import Signal
+from ffe_otel.observe.influx.advice import MEND, explain, is_full
 from ffe_otel.observe.influx.client import InfluxClient, Verdict
 from ffe_otel.observe.influx.points import BadPointError, to_point
 from ffe_otel.observe.influx.quarantine import Quarantine
@@ -72,6 +73,7 @@ class InfluxWriter:
         self._met = (directory / _MET).exists()
         self._written: dict[Path, tuple[float, int]] = {}
         self._told = ""
+        self._was_full = False
         self._most_kept = min(UNKNOWN_LIMIT, config.queue_bytes // 4)
         self._waiting = 0
         self._oldest = 0.0
@@ -245,8 +247,12 @@ class InfluxWriter:
     def _recovered(self) -> None:
         self._pause = 0.0
         if self.problem:
-            logger.warning("ffe-otel serve: InfluxDB at %s takes points again", self._client.url)
+            mend = MEND.format(database=self._config.database) if self._was_full else ""
+            logger.warning(
+                "ffe-otel serve: InfluxDB at %s takes points again%s", self._client.url, mend
+            )
             self.problem = self._told = ""
+            self._was_full = False
 
     def _hold(self, answer: Answer) -> None:
         self.failures[answer.verdict.value] += 1
@@ -254,7 +260,9 @@ class InfluxWriter:
         self._pause = max(pause, min(answer.retry_after, 10 * LONGEST_PAUSE))
         # Writing a point again changes nothing, see KEEP_SECONDS.
         self._written.clear()
-        self._trouble(answer.verdict.value + _advice(answer), self._explain(answer))
+        self._was_full = self._was_full or is_full(answer)
+        kind = f"{answer.verdict.value} {is_full(answer)}"
+        self._trouble(kind, explain(answer, self._config, self._client.url))
 
     def _trouble(self, kind: str, problem: str) -> None:
         # The server's words name another file each time its disk is full. A server that was
@@ -264,30 +272,6 @@ class InfluxWriter:
             self._told = kind
         self.problem = problem
 
-    def _explain(self, answer: Answer) -> str:
-        config, where = self._config, f"InfluxDB at {self._client.url}"
-        said = f" ({answer.text})" if answer.text else ""
-        match answer.verdict:
-            case Verdict.CREDENTIALS:
-                user = f"user {config.username!r}" if config.username else "requests without a user"
-                return (
-                    f"{where} refuses {user}{said}; set metrics.influxdb.username and .password, "
-                    "or make the user with `ffe-otel influx init`"
-                )
-            case Verdict.NO_DATABASE:
-                return (
-                    f"{where} has no database {config.database} with a retention policy "
-                    f"{config.retention_policy}{said}; run `ffe-otel influx init`"
-                )
-            case Verdict.UNREACHABLE:
-                return (
-                    f"{where} cannot be reached{said}; start it, set metrics.influxdb.url, or "
-                    "metrics.influxdb.enabled: false"
-                )
-            case Verdict.BUSY:
-                return f"{where} is overloaded{said}; it is asked again"
-        return f"{where} fails{said}; {_advice(answer)}"
-
     def _give_up_excess(self) -> None:
         """Bound what waits for a server that has never answered, oldest first."""
         while not self._met and self._journal.size > UNKNOWN_LIMIT:
@@ -295,10 +279,3 @@ class InfluxWriter:
             with oldest.path.open("rb") as file:
                 self.dropped += sum(1 for _ in file)
             self._journal.discard([oldest])
-
-
-def _advice(answer: Answer) -> str:
-    if "no space" not in answer.text:
-        return "see its log"
-    # Version 1.6 refuses new series until it is started again, whatever is free by then.
-    return "free space on its file system, then restart it; what waits is sent then"

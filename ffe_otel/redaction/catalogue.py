@@ -16,19 +16,24 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from ffe_otel import semconv
-from ffe_otel.redaction.names import squash
+from ffe_otel.redaction.checks import CHECKS
+from ffe_otel.redaction.names import NameIndex, squash
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-KINDS: Final = frozenset({"key", "query", "shape", "userinfo", "pem", "literal"})
-VALUES: Final = frozenset({"any", "opaque"})
+KINDS: Final = frozenset(
+    {"key", "query", "shape", "word", "userinfo", "pem", "literal", "card", "iban", "email",
+     "phone", "phrase"}
+)  # fmt: skip
+VALUES: Final = frozenset({"any", "opaque", "random", "mixed"})
+WORDS: Final = frozenset({"", "whole", "last", "alone"})
 EXTENTS: Final = frozenset({"word", "scheme", "line"})
-CHECKS: Final = frozenset({"", "opaque", "jwt", "basic"})
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEFAULT_FILE: Final = "default_rules.yaml"
+_SECTIONS: Final = frozenset({"version", "rules", "jurisdictions", "allow"})
 # A character class, an escaped character, or any other character: the lint steps over
 # the first two, where `*` and `+` are plain characters.
 TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
@@ -49,10 +54,12 @@ class Rule:
     description: str
     why: str
     sensitivity: str = "secret"
+    enabled: bool = True
     names: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     values: str = "any"
     numbers: bool = False
+    words: str = ""
     extent: str = "word"
     anchors: tuple[str, ...] = ()
     digits: bool = False
@@ -74,34 +81,68 @@ _TYPES: Final[dict[str, type]] = {
 }
 
 
+_OWN_KEYS: Final = frozenset(
+    {*semconv.ATTRIBUTES, *semconv.LOG_FIELDS, *(k for m in semconv.METRICS for k in m.labels)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """What stays although a rule fits: whole values, exactly or by pattern, and keys."""
+
+    keys: frozenset[str] = frozenset()
+    values: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The rules in force, in order of precedence, and the keys they leave alone.
+    """The rules in force, in order of precedence, and what they leave alone.
 
-    ``allowed_keys`` are this project's own attribute names: their values are searched like
-    every text, but never taken out because of the name.
+    ``allowed_keys`` are this project's own attribute names, and those of the allow-list: their
+    values are searched like every text, but never taken out because of the name.
     """
 
     rules: tuple[Rule, ...]
-    allowed_keys: frozenset[str] = frozenset(
-        {*semconv.ATTRIBUTES, *semconv.LOG_FIELDS, *(k for m in semconv.METRICS for k in m.labels)}
-    )
+    allow: AllowList = AllowList()
+
+    @property
+    def allowed_keys(self) -> frozenset[str]:
+        """Keys that announce no secret, whatever they end with."""
+        # What is off by default and was switched on counts for names of ours as well.
+        chosen = NameIndex([rule for rule in self.of_kind("key") if not rule.enabled])
+        return self.allow.keys | {key for key in _OWN_KEYS if chosen.rule_for(key) is None}
 
     def of_kind(self, kind: str) -> tuple[Rule, ...]:
         """The rules of one kind, in order."""
         return tuple(rule for rule in self.rules if rule.kind == kind)
 
 
-def load_catalogue(extra: Path | None = None, disabled: Collection[str] = ()) -> Catalogue:
-    """Read the packaged rules, add those of ``extra`` and leave out ``disabled`` ids.
+def load_catalogue(
+    extra: Path | None = None,
+    disabled: Collection[str] = (),
+    *,
+    enabled: Collection[str] = (),
+    classes: Collection[str] = (),
+    jurisdiction: str = "",
+) -> Catalogue:
+    """Read the packaged rules, add those of ``extra``, and choose.
 
-    A rule of ``extra`` with the id of a packaged one replaces it.
+    A rule of ``extra`` with the id of a packaged one replaces it. Some rules are off by
+    default; three ways lead to them.
+
+    Args:
+        extra: a file of the user with rules, an allow-list and jurisdictions.
+        disabled: ids of rules that are off; wins over the rest.
+        enabled: ids of rules that are on.
+        classes: sensitivities all of whose rules are on.
+        jurisdiction: the name of a list of classes in the rule files.
 
     Raises:
-        CatalogueError: ``extra`` cannot be read or breaks the format, or ``disabled`` names
-            a rule that does not exist.
+        CatalogueError: ``extra`` cannot be read or breaks the format, or one of the others
+            names what does not exist.
     """
-    rules = {rule.id: rule for rule in _packaged()}
+    document = _packaged()
     if extra is not None:
         try:
             text = extra.read_text(encoding="utf-8")
@@ -109,29 +150,107 @@ def load_catalogue(extra: Path | None = None, disabled: Collection[str] = ()) ->
             raise CatalogueError(
                 f"redaction rules: {extra} cannot be read ({error}); correct redaction.rules_file"
             ) from error
-        rules |= {rule.id: rule for rule in _parse(text, str(extra))}
-    if unknown := sorted(set(disabled) - set(rules)):
+        document = document.with_(_parse(text, str(extra)))
+    rules = document.rules
+    known = {rule.sensitivity for rule in rules.values()}
+    _refuse_unknown("disabled_rules", disabled, rules)
+    _refuse_unknown("enabled_rules", enabled, rules)
+    _refuse_unknown("classes", classes, known)
+    if jurisdiction:
+        _refuse_unknown("jurisdiction", [jurisdiction], document.jurisdictions)
+    on = {*classes, *document.jurisdictions.get(jurisdiction, ())}
+    chosen = (
+        rule
+        for rule in rules.values()
+        if rule.id not in disabled
+        and (rule.enabled or rule.id in enabled or rule.sensitivity in on)
+    )
+    return Catalogue(tuple(chosen), document.allow)
+
+
+def _refuse_unknown(option: str, given: Collection[str], known: Collection[str]) -> None:
+    if unknown := sorted(set(given) - set(known)):
         raise CatalogueError(
-            f"redaction.disabled_rules: no rule is called {', '.join(unknown)}; "
-            f"rules are {', '.join(rules)}"
+            f"redaction.{option}: nothing is called {', '.join(unknown)}; "
+            f"there are {', '.join(known)}"
         )
-    return Catalogue(tuple(rule for rule in rules.values() if rule.id not in disabled))
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What one rule file holds."""
+
+    rules: Mapping[str, Rule]
+    jurisdictions: Mapping[str, tuple[str, ...]]
+    allow: AllowList
+
+    def with_(self, other: _Document) -> _Document:
+        """Both; of what has one name the other's counts."""
+        return _Document(
+            {**self.rules, **other.rules},
+            {**self.jurisdictions, **other.jurisdictions},
+            AllowList(
+                self.allow.keys | other.allow.keys,
+                self.allow.values | other.allow.values,
+                self.allow.patterns + other.allow.patterns,
+            ),
+        )
 
 
 @cache
-def _packaged() -> tuple[Rule, ...]:
+def _packaged() -> _Document:
     text = resources.files(__package__).joinpath(_DEFAULT_FILE).read_text(encoding="utf-8")
-    return tuple(_parse(text, _DEFAULT_FILE))
+    return _parse(text, _DEFAULT_FILE)
 
 
-def _parse(text: str, source: str) -> Iterator[Rule]:
+def _parse(text: str, source: str) -> _Document:
     try:
         document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:
         raise CatalogueError(f"{source}: not YAML: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("rules"), list):
+    if not isinstance(document, dict) or not isinstance(document.get("rules", []), list):
         raise CatalogueError(f"{source}: a list under the key 'rules' is needed")
-    for number, entry in enumerate(document["rules"], 1):
+    if unknown := sorted(set(map(str, document)) - _SECTIONS):
+        raise CatalogueError(
+            f"{source}: unknown keys {', '.join(unknown)}; there are {', '.join(sorted(_SECTIONS))}"
+        )
+    return _Document(
+        {rule.id: rule for rule in _rules(document.get("rules", []), source)},
+        _lists(document, "jurisdictions", source),
+        _allow_list(document, source),
+    )
+
+
+def _lists(document: Mapping[str, Any], section: str, source: str) -> dict[str, tuple[str, ...]]:
+    """A mapping of names to lists of texts."""
+    given = document.get(section) or {}
+    if not isinstance(given, dict) or not all(
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+        for value in given.values()
+    ):
+        raise CatalogueError(f"{source}: {section} must be a mapping of names to lists of texts")
+    return {str(name): tuple(value) for name, value in given.items()}
+
+
+def _allow_list(document: Mapping[str, Any], source: str) -> AllowList:
+    given = _lists(document, "allow", source)
+    if unknown := sorted(set(given) - {"keys", "values", "patterns"}):
+        raise CatalogueError(
+            f"{source}: unknown keys {', '.join(unknown)} in allow; "
+            "there are keys, patterns, values"
+        )
+    for pattern in given.get("patterns", ()):
+        for problem in _pattern_problems(pattern):
+            raise CatalogueError(f"{source}: allow: {pattern!r}: {problem}")
+    return AllowList(
+        frozenset(given.get("keys", ())),
+        frozenset(given.get("values", ())),
+        given.get("patterns", ()),
+    )
+
+
+def _rules(entries: Sequence[Any], source: str) -> Iterator[Rule]:
+    for number, entry in enumerate(entries, 1):
         where = f"{source}: rule {number}"
         if not isinstance(entry, dict):
             raise CatalogueError(f"{where}: a mapping is needed, not {entry!r}")
@@ -167,6 +286,7 @@ def _problems(rule: Rule) -> Iterator[str]:
         ("kind", KINDS),
         ("values", VALUES),
         ("extent", EXTENTS),
+        ("words", WORDS),
         ("check", CHECKS),
     ):
         if (value := getattr(rule, field)) not in allowed:
@@ -175,6 +295,8 @@ def _problems(rule: Rule) -> Iterator[str]:
         yield "names must be given"
     if rule.kind == "shape":
         yield from _shape_problems(rule)
+    if rule.kind == "word" and rule.pattern:
+        yield from _pattern_problems(rule.pattern)
 
 
 def _shape_problems(rule: Rule) -> Iterator[str]:
@@ -184,15 +306,19 @@ def _shape_problems(rule: Rule) -> Iterator[str]:
         yield "anchors must be given: lower-case ASCII texts of 3 or more characters"
     if not 0 <= rule.lead <= 64:
         yield "lead must be between 0 and 64"
+    yield from _pattern_problems(rule.pattern, rule.tail)
+
+
+def _pattern_problems(pattern: str, tail: str = "") -> Iterator[str]:
     try:
-        pattern = re.compile(rule.pattern, re.ASCII)
-        re.compile(f"[{rule.tail or 'x'}]", re.ASCII)
+        compiled = re.compile(pattern, re.ASCII)
+        re.compile(f"[{tail or 'x'}]", re.ASCII)
     except re.error as error:
         yield f"pattern or tail is no regular expression: {error}"
         return
-    if pattern.match("") or not rule.pattern:
+    if compiled.match(""):
         yield "pattern must not match the empty text"
-    for position, what in _open_ended(rule.pattern):
+    for position, what in _open_ended(pattern):
         yield f"pattern has {what} at character {position}: it would not take linear time"
 
 

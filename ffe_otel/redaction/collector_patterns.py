@@ -70,9 +70,35 @@ class Pattern(NamedTuple):
     text: str
 
 
+# Without these tests a pattern would hide hashes and paths, or texts that begin with any word.
+_CODE_CHECKS: Final = frozenset({"mixed", "path"})
+_LONGEST_LEAD: Final = 16
+_RENDERED_KINDS: Final = frozenset({"pem", "userinfo", "shape", "query", "key"})
+
+
+def left_out(catalogue: Catalogue) -> tuple[Rule, ...]:
+    """The rules that no regular expression can stand for; the Collector goes without them."""
+    return tuple(rule for rule in catalogue.rules if _by_code_only(rule))
+
+
+def _by_code_only(rule: Rule) -> bool:
+    if rule.kind == "word":
+        return bool(rule.names or rule.check)
+    return (
+        rule.kind not in _RENDERED_KINDS
+        or bool(rule.words)
+        or rule.check in _CODE_CHECKS
+        or rule.lead > _LONGEST_LEAD
+    )
+
+
+def _rendered(catalogue: Catalogue, *kinds: str) -> list[Rule]:
+    return [rule for rule in catalogue.rules if rule.kind in kinds and not _by_code_only(rule)]
+
+
 def key_patterns(catalogue: Catalogue) -> tuple[Pattern, ...]:
     """What matches the keys whose values are hidden whole."""
-    names = [name for rule in catalogue.of_kind("key") for name in rule.names]
+    names = [name for rule in _rendered(catalogue, "key") for name in rule.names]
     return tuple(_at_words((), [("key", names, "[^0-9A-Za-z]*$")]))
 
 
@@ -90,7 +116,7 @@ def value_patterns(catalogue: Catalogue) -> tuple[Pattern, ...]:
         slashed = rf"{rest}*[^\s\"'<>`/@\[0-9]{rest}*/[^\s\"'<>`@]*"
         alone.append(Pattern(rule.id, rf"://{user}*:(?:{rest}+|{slashed})@"))
         alone.append(Pattern(rule.id, rf"://{user}{{16,}}@"))
-    for rule in catalogue.of_kind("shape"):
+    for rule in _rendered(catalogue, "shape", "word"):
         for text in _shapes(rule):
             # With no more than a check of its characters the boundary in front counts.
             literal = rule.check != "opaque" and _LITERAL.match(text)
@@ -98,7 +124,7 @@ def value_patterns(catalogue: Catalogue) -> tuple[Pattern, ...]:
     for rule in catalogue.of_kind("query"):
         value = rf"(?i:{_alternatives(rule.names)})=[^&#;\s\"'<>`\\\[][^&#;\s\"'<>`\\]*"
         alone += [Pattern(rule.id, sign + value) for sign in (r"\?", "&", ";")]
-    keys = catalogue.of_kind("key")
+    keys = _rendered(catalogue, "key")
     alone += _flags(keys)
     return (*alone, *_at_words(words, list(_assignments(keys))))
 
@@ -191,8 +217,7 @@ _LITERAL: Final = re.compile(r"(?:[-0-9A-Za-z_/:]|\\[^0-9A-Za-z]){2}(?![*?{])")
 def _shapes(rule: Rule) -> Iterator[str]:
     """The pattern of a shape, one for each way it can begin."""
     pattern = rule.pattern.replace("(?P<secret>", "(?:")
-    if rule.check:
-        checked = _CHECKED[rule.check]
+    if checked := _CHECKED.get(rule.check):
         pattern = _CLASS_AT_END.sub(lambda m: checked.format(m[1]) + m[2], pattern)
     pattern = _COUNT.sub(_unbounded, pattern)
     if pattern.startswith("(?i)"):

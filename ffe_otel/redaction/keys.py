@@ -16,8 +16,9 @@ import re
 import string
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ffe_otel.redaction.containers import leaves
 from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_secret
+from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_random, is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -33,8 +34,17 @@ _SEPARATOR: Final = re.compile(
 )
 _FLAG_SEPARATOR: Final = re.compile(r"[\"']?(?:,[ ]{0,2}|[ \t]{1,8})(?=[^\s-])")
 # "We have detected your API key as XYZ": what follows has to look like a credential.
-_PROSE_SEPARATOR: Final = re.compile(r"[ \t](?:(?:as|is|was)[ \t])?(?=[A-Za-z0-9])")
+_PROSE_SEPARATOR: Final = re.compile(
+    r"[ \t](?:for|of|from|on|at)[ \t][\w.-]{1,32}(?:[ \t][\w.-]{1,32})?"
+    r"(?:[ \t]is[ \t]|[ \t]?[:=][ \t]?)(?=[^\s])"
+    r"|[ \t](?:(?:as|is|was)[ \t])?(?=[^\s(\[{<>=|&,;:-])"
+)
 _PROSE: Final = "~"
+_ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>"})
+# Words that end names of secrets and stand in every other line: the word before is looked for.
+_COMMON: Final = frozenset(
+    {"code", "string", "text", "uri", "url", "value", "hash", "words", "phrase"}
+)
 _OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
 _ITEM: Final = re.compile(r"[\s,]{0,8}")
 # A value that begins with a marker (see ``hide_markers``) was dealt with, and what the
@@ -109,10 +119,16 @@ class KeyDetector:
         if rule is None:
             return
         query = left > 0 and text[left - 1] in "?&;"
-        if query and text[left:right].lower() in self._allowed:
+        if query and (rule.words == "alone" or text[left:right].lower() in self._allowed):
             return
         op = separator.groupdict().get("op") or _wordless(separator)
-        for value in _read(text, separator.end(), op, rule.extent, query=query):
+        start = separator.end()
+        if text[start : start + 1] in {"{", "["} and op in _ASSIGNING and rule.values == "any":
+            for first, end in leaves(text, start, numbers=rule.numbers):
+                if self._is_leaf(text[first:end], rule):
+                    yield _Value(first, end, bare=False, resume=start), rule
+            return
+        for value in _read(text, start, op, rule.extent, query=query):
             if query or self._accept(text, value, rule, op, text[left:right]):
                 yield value, rule
 
@@ -120,16 +136,24 @@ class KeyDetector:
         """The rule of a name; "API key" counts as one name."""
         if left >= 2 and text[left - 1] == " " and text[left - 2].isalnum():
             before = left - 1 - _run_left(text, left - 1)
-            rule = self._names.rule_for(text[before:right])
-            if rule is not None:
+            both = text[before:right]
+            rule = self._names.rule_for(both)
+            if rule is not None and not rule.words:
                 return rule
+            if self._names.spares(both):
+                return None
         return self._names.rule_for(text[left:right])
+
+    def _is_leaf(self, content: str, rule: Rule) -> bool:
+        return is_secret(content, rule, bare=False) and not is_name_list(
+            content, self._names.rule_for
+        )
 
     def _accept(self, text: str, value: _Value, rule: Rule, op: str, name: str) -> bool:
         content = text[value.start : value.end]
         following = text[value.resume : value.resume + 1]
         if op == _PROSE:
-            return rule.extent == "word" and _stands_out(content, rule)
+            return rule.extent == "word" and rule.words != "alone" and _stands_out(content, rule)
         if op == "," and (
             value.bare
             or following not in {")", "]"}
@@ -148,6 +172,8 @@ def _stands_out(content: str, rule: Rule) -> bool:
     """Say whether a word in a sentence looks like a credential, not like a word."""
     if rule.numbers and content.isdigit():
         return len(content) >= 5
+    if rule.values in {"random", "mixed"}:
+        return is_random(content)
     return len(content) >= (6 if rule.values == "any" else 12) and is_opaque(content)
 
 
@@ -180,7 +206,9 @@ class QueryDetector:
 
 def _anchor(name: str) -> str:
     words = name.lower().replace("-", " ").split()
-    return words[-1] if len(words[-1]) >= 3 else max(words, key=len)
+    if len(words[-1]) >= 3 and words[-1] not in _COMMON:
+        return words[-1]
+    return max((word for word in words if word not in _COMMON), key=len, default=words[0])
 
 
 def _run_right(text: str, position: int) -> int:

@@ -8,6 +8,7 @@ value *is*: an ``access_token`` is a token, ``token_count`` is a count.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 _MEMO_SIZE: Final = 4096
 _LONGEST_NAME: Final = 200
+# What people put behind the name of a secret when they have more than one.
+_SUFFIX: Final = re.compile(
+    r"(?:(?:[_.-](?:v?[0-9]{1,3}|prod|production|live|dev|test|testing|staging|stage|sandbox|demo"
+    r"|practice|paper|old|new|next|prev|previous|backup|primary|secondary|main|current|default"
+    r"|b64|base64|raw|plain|plaintext|hex|encoded|enc|encrypted|override|str|value))"
+    r"|(?<=[a-zA-Z])[0-9]{1,2}){1,2}$",
+    re.IGNORECASE,
+)
 
 
 def squash(name: str) -> str:
@@ -31,10 +40,10 @@ class NameIndex:
 
     def __init__(self, rules: Sequence[Rule], allowed: Collection[str] = ()) -> None:
         """Index ``rules`` of kind ``key``; names in ``allowed`` never match."""
-        self._rules: dict[str, Rule] = {}
+        self._rules: dict[str, list[Rule]] = {}
         for rule in rules:
             for name in rule.names:
-                self._rules.setdefault(squash(name), rule)
+                self._rules.setdefault(squash(name), []).append(rule)
         self._unless = tuple(squash(name) for rule in rules for name in rule.unless)
         self._lengths = sorted({len(name) for name in self._rules}, reverse=True)
         self._allowed = frozenset(allowed)
@@ -48,16 +57,37 @@ class NameIndex:
             pass
         if len(name) > _LONGEST_NAME:
             return None
-        rule = None if name in self._allowed else self._search(squash(name))
+        rule = None
+        if name not in self._allowed:
+            rule = self._search(name) or self._search(_SUFFIX.sub("", name))
         if len(self._memo) >= _MEMO_SIZE:
             self._memo.clear()
         self._memo[name] = rule
         return rule
 
-    def _search(self, squashed: str) -> Rule | None:
+    def spares(self, name: str) -> bool:
+        """Say whether a name is one of those that only look like a secret's."""
+        return bool(self._unless) and squash(name).endswith(self._unless)
+
+    def _search(self, name: str) -> Rule | None:
+        squashed = squash(name)
         if self._unless and squashed.endswith(self._unless):
             return None
         for length in self._lengths:
-            if (rule := self._rules.get(squashed[-length:])) is not None:
-                return rule
+            for rule in self._rules.get(squashed[-length:], ()):
+                if not rule.words or _is_word(name, length, rule.words):
+                    return rule
         return None
+
+
+def _is_word(name: str, length: int, words: str) -> bool:
+    """Say whether the last ``length`` letters and digits of a name are a word of their own.
+
+    ``last`` asks for a word before them, too, ``alone`` for none.
+    """
+    places = [place for place, character in enumerate(name) if character.isalnum()]
+    if len(places) <= length or words == "alone":
+        return words != "last" and len(places) <= length
+    start, before = places[-length], places[-length - 1]
+    camel = name[start].isupper() and not name[before].isupper()
+    return camel or start - before > 1

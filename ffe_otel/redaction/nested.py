@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ffe_otel.redaction.values import is_secret
+from ffe_otel.redaction.values import counts_something, is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +29,7 @@ class Walk:
     text: Callable[[str, str, int | None], str]
     names: NameIndex
     count: Callable[[str, Rule], None]
+    stays: Callable[[str], bool]
     surface: str
     limit: int | None
 
@@ -62,7 +63,15 @@ class Walk:
             safe = self.text(name, self.surface, self.limit)
             while safe in redacted:
                 safe += "'"
-            redacted[safe] = self.value(value, own, depth + 1)
+            if (
+                own is None
+                and isinstance(value, str)
+                and value.isdigit()
+                and counts_something(name)
+            ):
+                redacted[safe] = value
+            else:
+                redacted[safe] = self.value(value, own, depth + 1)
         return redacted
 
     def _container(self, value: object, rule: Rule | None, depth: int) -> Any:
@@ -74,7 +83,7 @@ class Walk:
         return self.value(str(value), rule, depth + 1)
 
     def _string(self, value: str, rule: Rule | None) -> str:
-        if rule is not None and is_secret(value, rule, bare=False):
+        if rule is not None and is_secret(value, rule, bare=False) and not self.stays(value):
             return self._hidden(rule)
         return self.text(value, self.surface, self.limit)
 

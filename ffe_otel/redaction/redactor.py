@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import Counter
 from itertools import chain
@@ -13,6 +14,8 @@ from ffe_otel.redaction.gate import make_gate
 from ffe_otel.redaction.keys import KeyDetector, QueryDetector
 from ffe_otel.redaction.names import NameIndex
 from ffe_otel.redaction.nested import Walk
+from ffe_otel.redaction.personal import CardDetector, EmailDetector, IbanDetector, PhoneDetector
+from ffe_otel.redaction.phrases import PhraseDetector
 from ffe_otel.redaction.scanners import (
     LiteralDetector,
     PemDetector,
@@ -20,7 +23,8 @@ from ffe_otel.redaction.scanners import (
     UserinfoDetector,
     lowered,
 )
-from ffe_otel.redaction.spans import cut, hide_markers, merge
+from ffe_otel.redaction.spans import SelfGated, cut, hide_markers, merge
+from ffe_otel.redaction.words import WordDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -69,8 +73,12 @@ class Redactor:
         """
         allowed = frozenset(name.lower() for name in allow_query_parameters)
         self._names = NameIndex(catalogue.of_kind("key"), catalogue.allowed_keys)
-        self._detectors = _detectors(catalogue, self._names, _usable(literals), allowed)
-        self._gate = make_gate(self._detectors, gate)
+        detectors = _detectors(catalogue, self._names, _usable(literals), allowed)
+        self._gate = make_gate([d for d in detectors if not isinstance(d, SelfGated)], gate)
+        self._allow = catalogue.allow
+        self._allowed = [re.compile(pattern, re.ASCII) for pattern in catalogue.allow.patterns]
+        self._self_gated = [d for d in detectors if isinstance(d, SelfGated)]
+        self._gated = gate != "none"
         self._clean: set[str] = set()
         self._shared: dict[tuple[int, int | None], tuple[object, Any]] = {}
         self._lock = threading.Lock()
@@ -165,7 +173,13 @@ class Redactor:
     def _spans(self, text: str) -> list[Span]:
         seen = hide_markers(text)
         low = lowered(seen)
-        return merge(chain.from_iterable(d.find(seen, low) for d in self._gate(low)), seen)
+        wanted = [d for d in self._self_gated if not self._gated or d.wanted(low)]
+        found = chain.from_iterable(d.find(seen, low) for d in (*self._gate(low), *wanted))
+        return merge((s for s in found if not self._stays(text[s.start : s.end])), seen)
+
+    def _stays(self, value: str) -> bool:
+        """Say whether the allow-list names a value."""
+        return value in self._allow.values or any(p.fullmatch(value) for p in self._allowed)
 
     def strict_value(self, value: object, key: str, surface: str, limit: int | None = None) -> Any:
         """:meth:`value` for callers that handle failures of a whole record themselves."""
@@ -179,7 +193,7 @@ class Redactor:
         return self._walk(surface, limit).mapping(mapping, None, 0)
 
     def _walk(self, surface: str, limit: int | None) -> Walk:
-        return Walk(self.strict_text, self._names, self._count_one, surface, limit)
+        return Walk(self.strict_text, self._names, self._count_one, self._stays, surface, limit)
 
     def _remember(self, text: str) -> None:
         if len(text) <= _MEMO_TEXT:
@@ -196,6 +210,18 @@ class Redactor:
                 self._counts[rule.id, surface] += 1
             if truncated:
                 self._counts[TRUNCATED, surface] += 1
+
+
+_MAKERS: Final[Mapping[str, Callable[[Rule], Detector]]] = {
+    "shape": ShapeDetector,
+    "userinfo": UserinfoDetector,
+    "pem": PemDetector,
+    "card": CardDetector,
+    "iban": IbanDetector,
+    "email": EmailDetector,
+    "phone": PhoneDetector,
+    "phrase": PhraseDetector,
+}
 
 
 def _usable(literals: Iterable[str]) -> list[str]:
@@ -219,9 +245,10 @@ def _detectors(
         detectors.append(KeyDetector(keys, names, allowed))
     if queries := catalogue.of_kind("query"):
         detectors.append(QueryDetector(queries, allowed))
-    detectors.extend(ShapeDetector(rule) for rule in catalogue.of_kind("shape"))
-    detectors.extend(UserinfoDetector(rule) for rule in catalogue.of_kind("userinfo"))
-    detectors.extend(PemDetector(rule) for rule in catalogue.of_kind("pem"))
+    if words := catalogue.of_kind("word"):
+        detectors.append(WordDetector(words))
+    for kind, make in _MAKERS.items():
+        detectors.extend(make(rule) for rule in catalogue.of_kind(kind))
     if literals:
         detectors.extend(LiteralDetector(rule, literals) for rule in catalogue.of_kind("literal"))
     return detectors

@@ -15,8 +15,8 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
+from ffe_otel.redaction.checks import CHECKS
 from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ sight.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from ffe_otel.redaction.values import MARKER
 
@@ -47,6 +47,19 @@ class Detector(Protocol):
             low: the same text in lower-case ASCII with ``?`` for every other character;
                 positions in both are the same.
         """
+        ...
+
+
+@runtime_checkable
+class SelfGated(Protocol):
+    """A detector that no anchor announces, and that can tell cheaply whether it has to look."""
+
+    def wanted(self, low: str) -> bool:
+        """Say whether there may be something; never False when there is."""
+        ...
+
+    def find(self, text: str, low: str) -> Iterator[Span]:
+        """Yield spans, see :class:`Detector`."""
         ...
 
 

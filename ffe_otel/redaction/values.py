@@ -8,8 +8,6 @@ that a key was missing.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +39,24 @@ _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,20}(?:\.[0-9]{1,20})?%?")
 _TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{1,5}(?:[/_\-.:][A-Z0-9]{2,6})?")
 # `self.token`, `get_token()`: source code, not a value.
 _CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_]{1,63}){0,8}")
+# A path to a secret is no secret. Base64 that begins with a slash has capitals inside.
+_PATH: Final = re.compile(r"~?(?:/\.?[A-Z]?[a-z_-]{1,24}(?:\.?[0-9a-z]{1,8}){0,2}){2,16}/?")
+UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+CLASSES: Final = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
+STAMP: Final = re.compile(r"(?<![0-9A-Za-z])20[0-9]{2}-?[01][0-9]-?[0-3][0-9](?![0-9])")
+# What may stand between a name and its number, or the first number of its list and this one.
+_BETWEEN: Final = " \t\"'`([{<>,;:=#/0123456789"
+_LAST_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}$")
+_NAME_PARTS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_COUNTED: Final = frozenset(
+    {"id", "order", "trade", "trace", "span", "ref", "reference", "nonce", "seq", "sequence",
+     "time", "timestamp", "ts", "epoch", "n", "u", "nano", "micro", "milli", "tx", "txid",
+     "ticket", "deal", "fill", "exec", "execution", "msg", "message", "request", "req", "client",
+     "correlation", "uid", "volume", "size", "offset", "count", "counter", "byte", "total",
+     "price", "qty", "quantity", "block", "height", "hash", "session", "cursor", "decision",
+     "position", "leg", "batch", "row", "run", "job", "event", "version", "build", "clock", "at",
+     "since", "until", "duration", "of", "transaction", "oid", "cloid", "eid", "seed"}
+)  # fmt: skip
 _NAME: Final = re.compile(r"[A-Za-z]{1,20}(?:[_-][A-Za-z]{1,20}){1,8}")
 
 
@@ -61,9 +77,9 @@ def is_secret(value: str, rule: Rule, *, bare: bool) -> bool:
         return False
     if _NUMBER.fullmatch(value):
         return rule.numbers or (rule.values == "any" and len(value) >= 8)
-    if bare and value.lower().rstrip(".!:") in _PROSE:
+    if (bare and value.lower().rstrip(".!:") in _PROSE) or _PATH.fullmatch(value):
         return False
-    return rule.values == "any" or is_opaque(value)
+    return _TESTS[rule.values](value)
 
 
 def is_code(value: str, following: str, name: str, rule_for: Callable[[str], object]) -> bool:
@@ -106,24 +122,40 @@ def is_opaque(value: str) -> bool:
     return letters and not (value.islower() or value.isupper() or value.istitle())
 
 
-def is_basic(value: str) -> bool:
-    """Say whether a value is base64 of ``user:password``."""
-    try:
-        decoded = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
-    except (binascii.Error, ValueError):
+def is_random(value: str) -> bool:
+    """Say whether a value looks generated: letters and digits that take turns.
+
+    Words with a number (``ema200``), times and UUIDs do not.
+    """
+    if not 16 <= len(value) <= 4096 or UUID.fullmatch(value) or not value.isascii():
         return False
-    return b":" in decoded and decoded.isascii() and decoded.decode("ascii").isprintable()
+    if ":" in value or any(map(str.isspace, value)) or STAMP.search(value):
+        return False
+    parts, length = len(CLASSES.findall(value)), len(value)
+    if not any(map(str.isdigit, value)):
+        # Camel case has longer humps than chance.
+        return length >= 20 and parts * 20 >= length * 9
+    if not any(map(str.isalpha, value)):
+        return False
+    # In one case, letters and digits take turns less often.
+    return parts > max(4, length // 6) or (value.isalnum() and parts > 2 and value.isupper())
 
 
-def is_jwt(value: str) -> bool:
-    """Say whether base64 text beginning with ``eyJ`` has a second part."""
-    head, dot, tail = value.partition(".")
-    return bool(head and dot and len(tail) >= 2)
+def counts_something(head: str) -> bool:
+    """Say whether the text before a number, or its key, says that it is an id or a count.
+
+    ``order_id=``, ``"tradeId": "`` and ``Order `` do, also in front of a list.
+    """
+    name = _LAST_NAME.search(head.rstrip(_BETWEEN))
+    if name is None:
+        return False
+    parts = _NAME_PARTS.findall(name[0])
+    return bool(parts) and parts[-1].lower().rstrip("s") in _COUNTED
 
 
-CHECKS: Final[dict[str, Callable[[str], bool]]] = {
-    "": lambda _: True,
+_TESTS: Final[dict[str, Callable[[str], bool]]] = {
+    "any": lambda _: True,
     "opaque": is_opaque,
-    "basic": is_basic,
-    "jwt": is_jwt,
+    "random": is_random,
+    "mixed": lambda value: is_random(value) and not value.islower(),
 }

@@ -8,6 +8,10 @@ MISSED = {
     "auth=('user0001', 'hunter2pw')",
     "?token=x",
     "account number 12345678 is closed",
+    "password for the database: hunter2",
+    "SIGNING_SECRET_V2=abcdef",
+    '{"credentials": {"account": "a1", "more": ["b2"], "sandbox": true}}',
+    "machine x.example login bob password correcthorse",
 }
 # Hidden although there is nothing to hide: a name and a separator are all that is seen.
 TOO_MUCH = {
@@ -16,4 +20,7 @@ TOO_MUCH = {
     "client = Client(api_key=self.api_key)",
     "password: ********",
     "account_id: null",
+    "PWD=/home/trader/engine",
+    "phone: unknown",
+    "docker run -u 1000:1000 image",
 }

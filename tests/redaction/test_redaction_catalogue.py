@@ -74,14 +74,19 @@ def test_rules_can_be_switched_off():
 
 
 def test_switching_off_an_unknown_rule_is_an_error():
-    with pytest.raises(CatalogueError, match="no rule is called jwtt; rules are literal, pem"):
+    with pytest.raises(
+        CatalogueError, match="disabled_rules: nothing is called jwtt; there are literal, pem"
+    ):
         load_catalogue(disabled=["jwtt", "jwt"])
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (("kind: shape", "kind: magic"), "rule 1 (house-key): kind is 'magic', must be one of key"),
+        (
+            ("kind: shape", "kind: magic"),
+            "rule 1 (house-key): kind is 'magic', must be one of card",
+        ),
         (("id: house-key", "id: House Key"), "id must be 2 to 40 lower-case letters"),
         (("    why: They are printed on errors\n", ""), "why must be given"),
         (("anchors: [hk-]", "anchors: [HK-]"), "anchors must be given: lower-case"),
@@ -95,7 +100,8 @@ def test_switching_off_an_unknown_rule_is_an_error():
         (("\\bhk-[0-9]{4,20}", "[0-9]{0,4}"), "pattern must not match the empty text"),
         (("kind: shape", "kind: key"), "names must be given"),
         (("kind: shape", "kind: shape\n    colour: red"), "unknown keys colour"),
-        (("rules:", "rule:"), "a list under the key 'rules' is needed"),
+        (("rules:", "rule:"), "unknown keys rule; there are allow, jurisdictions, rules, version"),
+        (("rules:", "rules: {}\nx:"), "a list under the key 'rules' is needed"),
         (("  - id", "  - just text\n  - id"), "rule 1: a mapping is needed, not 'just text'"),
         (("rules:", "rules: ["), "not YAML"),
     ],

@@ -13,7 +13,7 @@ from redaction_collector_examples import MISSED, TOO_MUCH
 from ffe_otel import semconv
 from ffe_otel.redaction import Redactor, load_catalogue
 from ffe_otel.redaction.collector import BEGIN, END, render, replace_section
-from ffe_otel.redaction.collector_patterns import HARMLESS, key_patterns, value_patterns
+from ffe_otel.redaction.collector_patterns import HARMLESS, key_patterns, left_out, value_patterns
 from ffe_otel.redaction.names import NameIndex
 
 re2 = pytest.importorskip("re2")
@@ -26,7 +26,6 @@ KEYS = [re2.compile(pattern.text) for pattern in key_patterns(CATALOGUE)]
 HARMLESS_VALUE = re2.compile(HARMLESS)
 MASK = "****"
 
-MATCHES = [example for rule in CATALOGUE.rules for example in rule.match]
 CLEAN = [example for rule in CATALOGUE.rules for example in rule.no_match]
 
 
@@ -51,7 +50,9 @@ def test_the_configuration_holds_the_rules_of_the_catalogue():
 
 
 def test_secrets_in_texts_are_hidden_but_for_a_known_few():
-    assert {re.sub("[«»]", "", e) for e in MATCHES if leaves_something(e)} == MISSED
+    rendered = set(CATALOGUE.rules) - set(left_out(CATALOGUE))
+    matches = [example for rule in rendered for example in rule.match]
+    assert {re.sub("[«»]", "", e) for e in matches if leaves_something(e)} == MISSED
 
 
 def test_clean_texts_stay_but_for_a_known_few():

@@ -7,8 +7,12 @@ import pytest
 
 from ffe_otel.redaction import Redactor, load_catalogue
 
-CATALOGUE = load_catalogue()
-REDACTOR = Redactor(CATALOGUE)
+CATALOGUE = load_catalogue(classes=["financial", "network"])
+DEFAULT = load_catalogue()
+REDACTORS = {
+    rule.id: Redactor(DEFAULT if rule.enabled else load_catalogue(enabled=[rule.id]))
+    for rule in CATALOGUE.rules
+}
 MATCHING = [(rule.id, text) for rule in CATALOGUE.rules for text in rule.match]
 CLEAN = [(rule.id, text) for rule in CATALOGUE.rules for text in rule.no_match]
 
@@ -17,9 +21,9 @@ CLEAN = [(rule.id, text) for rule in CATALOGUE.rules for text in rule.no_match]
 def test_example_is_replaced_exactly(rule, example):
     text = example.replace("«", "").replace("»", "")
     expected = re.sub("«[^»]*»", f"[redacted:{rule}]", example)
-    assert REDACTOR.text(text, "body") == expected
+    assert REDACTORS[rule].text(text, "body") == expected
 
 
 @pytest.mark.parametrize(("rule", "example"), CLEAN)
 def test_counterexample_stays(rule, example):
-    assert REDACTOR.text(example, "body") == example
+    assert REDACTORS[rule].text(example, "body") == example

@@ -8,8 +8,7 @@ and ``uninstall`` both leave the process as it was.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, propagate, trace
@@ -35,7 +34,12 @@ from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import existing, otlp, prometheus, seams
 from ffe_otel.export.stats import ExportStats
-from ffe_otel.redaction import Redactor, harvest_literals, load_catalogue
+from ffe_otel.redaction import (
+    Redactor,
+    configured_catalogue,
+    harvest_literals,
+    harvest_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,11 +104,12 @@ class Assembly:
     def _redaction(self) -> None:
         options = self._config.redaction
         self._redactor = Redactor(
-            load_catalogue(
-                extra=Path(options.rules_file) if options.rules_file else None,
-                disabled=options.disabled_rules,
+            configured_catalogue(options),
+            literals=(
+                *options.secrets,
+                *harvest_settings(asdict(self._config)),
+                *harvest_literals(os.environ),
             ),
-            literals=(*options.secrets, *harvest_literals(os.environ)),
             allow_query_parameters=options.allow_query_parameters,
         )
         self._stats = ExportStats()

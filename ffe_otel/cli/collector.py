@@ -10,7 +10,7 @@ import click
 from ffe_otel.cli.check_queues import check_queues
 from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import echo_json, mark, stop
-from ffe_otel.redaction import CatalogueError, load_catalogue
+from ffe_otel.redaction import CatalogueError, configured_catalogue
 from ffe_otel.redaction.collector import render as render_section
 from ffe_otel.redaction.collector import replace_section
 
@@ -36,9 +36,8 @@ def render(*, file: Path | None, check: bool, config_file: Path | None, as_json:
     if check and file is None:
         stop("--check needs the FILE, for example collector/config.yaml", 2, as_json=as_json)
     settings = load(config_file, as_json=as_json).config.redaction
-    extra = Path(settings.rules_file) if settings.rules_file else None
     try:
-        section = render_section(load_catalogue(extra, settings.disabled_rules))
+        section = render_section(configured_catalogue(settings))
     except CatalogueError as error:
         stop(str(error), 2, as_json=as_json)
     stale = False

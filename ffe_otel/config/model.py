@@ -275,6 +275,9 @@ class LLM:
 @dataclass(frozen=True, slots=True)
 class Redaction:
     disabled_rules: tuple[str, ...] = option((), "ids of rules that are switched off")
+    enabled_rules: tuple[str, ...] = option((), "ids of rules, off by default, that are on")
+    classes: tuple[str, ...] = option((), "sensitivities all of whose rules are on")
+    jurisdiction: str = option("", "name of a list of classes in the rule files")
     rules_file: str = option("", "YAML file with additional rules")
     allow_query_parameters: tuple[str, ...] = option((), "query parameters kept as they are")
     secrets: tuple[str, ...] = option((), "literal values to mask wherever they occur", secret=True)

@@ -8,10 +8,11 @@ it promises is in its examples, which a test runs.
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
@@ -20,12 +21,13 @@ from ffe_otel.redaction.checks import CHECKS
 from ffe_otel.redaction.names import NameIndex, squash
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from ffe_otel.redaction.spans import Detector, SelfGated
 
 KINDS: Final = frozenset(
     {"key", "query", "shape", "word", "userinfo", "pem", "literal", "card", "iban", "email",
-     "phone", "phrase"}
+     "phone", "phrase", "detector"}
 )  # fmt: skip
 VALUES: Final = frozenset({"any", "opaque", "random", "mixed"})
 WORDS: Final = frozenset({"", "whole", "last", "alone"})
@@ -39,6 +41,9 @@ _SECTIONS: Final = frozenset({"version", "rules", "jurisdictions", "allow"})
 TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
 _OPEN_REPEAT: Final = re.compile(r"\{\d*,\}")
 _LOOKAROUND: Final = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|\\[1-9]")
+
+
+DetectorMaker: TypeAlias = "Callable[[Rule], Detector | SelfGated]"
 
 
 class CatalogueError(ValueError):
@@ -96,6 +101,19 @@ class AllowList:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a plugin brings.
+
+    Attributes:
+        rules: a rule file's text. Its rules may not have the ids of others.
+        detectors: for each rule of kind ``detector`` what makes its detector from the rule.
+    """
+
+    rules: str
+    detectors: Mapping[str, DetectorMaker] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """The rules in force, in order of precedence, and what they leave alone.
 
@@ -105,6 +123,7 @@ class Catalogue:
 
     rules: tuple[Rule, ...]
     allow: AllowList = AllowList()
+    makers: Mapping[str, DetectorMaker] = field(default_factory=dict)
 
     @property
     def allowed_keys(self) -> frozenset[str]:
@@ -119,12 +138,13 @@ class Catalogue:
 
 
 def load_catalogue(
-    extra: Path | None = None,
+    extra: Path | str | None = None,
     disabled: Collection[str] = (),
     *,
     enabled: Collection[str] = (),
     classes: Collection[str] = (),
     jurisdiction: str = "",
+    contributions: Iterable[Contribution] = (),
 ) -> Catalogue:
     """Read the packaged rules, add those of ``extra``, and choose.
 
@@ -137,13 +157,22 @@ def load_catalogue(
         enabled: ids of rules that are on.
         classes: sensitivities all of whose rules are on.
         jurisdiction: the name of a list of classes in the rule files.
+        contributions: rules of plugins, which may add to the packaged ones.
 
     Raises:
         CatalogueError: ``extra`` cannot be read or breaks the format, or one of the others
             names what does not exist.
     """
     document = _packaged()
+    makers: dict[str, DetectorMaker] = {}
+    for contribution in contributions:
+        added = _parse(contribution.rules, "rules of a plugin")
+        if known_ids := sorted(set(added.rules) & set(document.rules)):
+            raise CatalogueError(f"there are rules called {', '.join(known_ids)} already")
+        document = document.with_(added)
+        makers |= contribution.detectors
     if extra is not None:
+        extra = Path(extra)
         try:
             text = extra.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -152,7 +181,7 @@ def load_catalogue(
             ) from error
         document = document.with_(_parse(text, str(extra)))
     rules = document.rules
-    known = {rule.sensitivity for rule in rules.values()}
+    known = sorted({rule.sensitivity for rule in rules.values()})
     _refuse_unknown("disabled_rules", disabled, rules)
     _refuse_unknown("enabled_rules", enabled, rules)
     _refuse_unknown("classes", classes, known)
@@ -160,12 +189,23 @@ def load_catalogue(
         _refuse_unknown("jurisdiction", [jurisdiction], document.jurisdictions)
     on = {*classes, *document.jurisdictions.get(jurisdiction, ())}
     chosen = (
-        rule
+        _with_own_names(rule)
         for rule in rules.values()
         if rule.id not in disabled
         and (rule.enabled or rule.id in enabled or rule.sensitivity in on)
     )
-    return Catalogue(tuple(chosen), document.allow)
+    for rule in rules.values():
+        if rule.kind == "detector" and rule.id not in makers:
+            raise CatalogueError(f"{rule.id}: no plugin brings a detector for this rule")
+    return Catalogue(tuple(chosen), document.allow, makers)
+
+
+def _with_own_names(rule: Rule) -> Rule:
+    """A rule for financial data is for this project's own attributes of the kind as well."""
+    if rule.kind != "key" or rule.sensitivity != semconv.Sensitivity.FINANCIAL.value:
+        return rule
+    own = (a.name for a in semconv.ATTRIBUTES.values() if a.sensitivity.value == rule.sensitivity)
+    return replace(rule, names=(*rule.names, *own))
 
 
 def _refuse_unknown(option: str, given: Collection[str], known: Collection[str]) -> None:
@@ -282,15 +322,15 @@ def _rule(entry: Mapping[str, Any], where: str) -> Rule:
 def _problems(rule: Rule) -> Iterator[str]:
     if not _ID.fullmatch(rule.id):
         yield "id must be 2 to 40 lower-case letters, digits and hyphens"
-    for field, allowed in (
+    for option, allowed in (
         ("kind", KINDS),
         ("values", VALUES),
         ("extent", EXTENTS),
         ("words", WORDS),
         ("check", CHECKS),
     ):
-        if (value := getattr(rule, field)) not in allowed:
-            yield f"{field} is {value!r}, must be one of {', '.join(sorted(allowed))}"
+        if (value := getattr(rule, option)) not in allowed:
+            yield f"{option} is {value!r}, must be one of {', '.join(sorted(allowed))}"
     if rule.kind in {"key", "query"} and not (rule.names and all(map(squash, rule.names))):
         yield "names must be given"
     if rule.kind == "shape":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets that the process's environment names."""
+"""Secrets that the process's environment and configuration name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -12,8 +13,9 @@ from ffe_otel.redaction.names import NameIndex
 from ffe_otel.redaction.values import is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+_DEEPEST: Final = 24
 _SHORTEST: Final = 8
 _SHORTEST_WORD: Final = 12
 _NOT_SECRET: Final = frozenset({"PWD", "OLDPWD"})
@@ -37,11 +39,47 @@ def harvest_literals(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(value for value in found if _is_distinctive(value)))
 
 
+def harvest_settings(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Collect the values under names that look secret in a nested configuration.
+
+    Args:
+        settings: mappings and lists as configuration files have them, the engine's or ours.
+
+    Returns:
+        The values, sorted; chosen as :func:`harvest_literals` does.
+    """
+    names = NameIndex(load_catalogue().of_kind("key"))
+    found = {
+        value
+        for name, text in _leaves("", settings, names, _DEEPEST)
+        for value in _values(name, text, names)
+    }
+    return tuple(sorted(value for value in found if _is_distinctive(value)))
+
+
+def _leaves(name: str, value: object, names: NameIndex, depth: int) -> Iterator[tuple[str, str]]:
+    """Names and texts; what stands in a container has its name, unless it has a telling one."""
+    if isinstance(value, str):
+        yield name, value
+    elif depth and isinstance(value, Mapping):
+        for key, inner in value.items():
+            own = str(key)
+            telling = names.rule_for(own) is not None or names.rule_for(name) is None
+            yield from _leaves(own if telling else name, inner, names, depth - 1)
+    elif depth and isinstance(value, (list, tuple, set, frozenset)):
+        for inner in value:
+            yield from _leaves(name, inner, names, depth - 1)
+
+
 def _values(name: str, text: str, names: NameIndex) -> Iterator[str]:
     rule = None if name in _NOT_SECRET else names.rule_for(name)
-    # What a process is given as TOKEN is a credential, however it looks.
-    if rule is not None and is_secret(text, replace(rule, values="any"), bare=False):
-        yield text
+    if rule is not None:
+        # What a process is given as TOKEN is a credential, however it looks.
+        trusted = rule if rule.words else replace(rule, values="any")
+        if is_secret(text, trusted, bare=False):
+            yield text
+            if rule.extent == "scheme":
+                yield text.rpartition(" ")[2]
     if name.upper().endswith("HEADERS"):
         for entry in text.split(","):
             key, _, value = entry.partition("=")

@@ -8,7 +8,7 @@ import re
 import threading
 from collections import Counter
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ffe_otel.redaction.gate import make_gate
 from ffe_otel.redaction.keys import KeyDetector, QueryDetector
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
-    from ffe_otel.redaction.gate import GateName
+    from ffe_otel.redaction.gate import Gate, GateName
     from ffe_otel.redaction.spans import Detector, Span
 
 DEFAULT_LIMIT: Final = 65_536
@@ -45,6 +45,14 @@ _MOST_PASSES: Final = 8
 _MOST_SHARED: Final = 256
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
+
+
+class _State(NamedTuple):
+    """What looks at texts, and short texts in which it found nothing."""
+
+    gate: Gate
+    self_gated: tuple[SelfGated, ...]
+    clean: set[str]
 
 
 class Redactor:
@@ -73,17 +81,34 @@ class Redactor:
         """
         allowed = frozenset(name.lower() for name in allow_query_parameters)
         self._names = NameIndex(catalogue.of_kind("key"), catalogue.allowed_keys)
-        detectors = _detectors(catalogue, self._names, _usable(literals), allowed)
-        self._gate = make_gate([d for d in detectors if not isinstance(d, SelfGated)], gate)
+        self._catalogue, self._allowed_parameters, self._gate_name = catalogue, allowed, gate
+        self._literals = frozenset(_usable(literals))
+        self._state = self._build()
         self._allow = catalogue.allow
         self._allowed = [re.compile(pattern, re.ASCII) for pattern in catalogue.allow.patterns]
-        self._self_gated = [d for d in detectors if isinstance(d, SelfGated)]
-        self._gated = gate != "none"
-        self._clean: set[str] = set()
         self._shared: dict[tuple[int, int | None], tuple[object, Any]] = {}
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[str] = Counter()
+
+    def learn(self, literals: Iterable[str]) -> None:
+        """Hide these values, too, from now on; for what is known only after the start."""
+        learned = frozenset(_usable(literals)) - self._literals
+        if learned:
+            with self._lock:
+                self._literals |= learned
+                self._state = self._build()
+                self._shared = {}
+
+    def _build(self) -> _State:
+        detectors = _detectors(
+            self._catalogue, self._names, sorted(self._literals), self._allowed_parameters
+        )
+        return _State(
+            make_gate([d for d in detectors if not isinstance(d, SelfGated)], self._gate_name),
+            tuple(d for d in detectors if isinstance(d, SelfGated)),
+            set(),
+        )
 
     def text(self, text: str, surface: str, limit: int | None = None) -> str:
         """Redact a text, then cut it to ``limit`` characters (64 Ki when not given)."""
@@ -149,32 +174,35 @@ class Redactor:
 
     def strict_text(self, text: str, surface: str, limit: int | None = None) -> str:
         """:meth:`text` for callers that handle failures of a whole record themselves."""
-        if len(text) < _SHORTEST or text in self._clean:
+        state = self._state
+        if len(text) < _SHORTEST or text in state.clean:
             return text if limit is None or len(text) <= limit else text[:limit]
         kept = DEFAULT_LIMIT if limit is None else limit
         # What lies beyond is dropped unread. The margin lets a secret that begins before
         # the cut be recognised by what follows it.
         window = text if len(text) <= kept else text[: kept + _LOOK_AHEAD]
-        spans = self._spans(window)
+        spans = self._spans(window, state)
         if not spans and len(text) <= kept:
-            self._remember(text)
+            _remember(text, state.clean)
             return text
         rules: list[Rule] = []
         # A marker makes a new neighbourhood, where more may be recognised.
         for _ in range(_MOST_PASSES):
             window, found = cut(window, spans, kept)
             rules += found
-            spans = self._spans(window) if found else []
+            spans = self._spans(window, state) if found else []
             if not spans:
                 break
         self._count(surface, rules, truncated=len(text) > kept)
         return window
 
-    def _spans(self, text: str) -> list[Span]:
+    def _spans(self, text: str, state: _State) -> list[Span]:
         seen = hide_markers(text)
         low = lowered(seen)
-        wanted = [d for d in self._self_gated if not self._gated or d.wanted(low)]
-        found = chain.from_iterable(d.find(seen, low) for d in (*self._gate(low), *wanted))
+        ungated = self._gate_name == "none"
+        detectors: list[Detector | SelfGated] = [*state.gate(low)]
+        detectors += [d for d in state.self_gated if ungated or d.wanted(low)]
+        found = chain.from_iterable(d.find(seen, low) for d in detectors)
         return merge((s for s in found if not self._stays(text[s.start : s.end])), seen)
 
     def _stays(self, value: str) -> bool:
@@ -195,12 +223,6 @@ class Redactor:
     def _walk(self, surface: str, limit: int | None) -> Walk:
         return Walk(self.strict_text, self._names, self._count_one, self._stays, surface, limit)
 
-    def _remember(self, text: str) -> None:
-        if len(text) <= _MEMO_TEXT:
-            if len(self._clean) >= _MEMO_SIZE:
-                self._clean.clear()
-            self._clean.add(text)
-
     def _count_one(self, surface: str, rule: Rule) -> None:
         self._count(surface, (rule,))
 
@@ -212,7 +234,7 @@ class Redactor:
                 self._counts[TRUNCATED, surface] += 1
 
 
-_MAKERS: Final[Mapping[str, Callable[[Rule], Detector]]] = {
+_MAKERS: Final[Mapping[str, Callable[[Rule], Detector | SelfGated]]] = {
     "shape": ShapeDetector,
     "userinfo": UserinfoDetector,
     "pem": PemDetector,
@@ -222,6 +244,13 @@ _MAKERS: Final[Mapping[str, Callable[[Rule], Detector]]] = {
     "phone": PhoneDetector,
     "phrase": PhraseDetector,
 }
+
+
+def _remember(text: str, clean: set[str]) -> None:
+    if len(text) <= _MEMO_TEXT:
+        if len(clean) >= _MEMO_SIZE:
+            clean.clear()
+        clean.add(text)
 
 
 def _usable(literals: Iterable[str]) -> list[str]:
@@ -239,8 +268,8 @@ def _usable(literals: Iterable[str]) -> list[str]:
 
 def _detectors(
     catalogue: Catalogue, names: NameIndex, literals: Sequence[str], allowed: frozenset[str]
-) -> list[Detector]:
-    detectors: list[Detector] = []
+) -> list[Detector | SelfGated]:
+    detectors: list[Detector | SelfGated] = []
     if keys := catalogue.of_kind("key"):
         detectors.append(KeyDetector(keys, names, allowed))
     if queries := catalogue.of_kind("query"):
@@ -249,6 +278,7 @@ def _detectors(
         detectors.append(WordDetector(words))
     for kind, make in _MAKERS.items():
         detectors.extend(make(rule) for rule in catalogue.of_kind(kind))
+    detectors.extend(catalogue.makers[rule.id](rule) for rule in catalogue.of_kind("detector"))
     if literals:
         detectors.extend(LiteralDetector(rule, literals) for rule in catalogue.of_kind("literal"))
     return detectors

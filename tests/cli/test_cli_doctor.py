@@ -16,6 +16,7 @@ from ffe_otel.cli.doctor import installation, places, selection, trial
 from ffe_otel.cli.doctor.hooks import hooks
 from ffe_otel.cli.doctor.machine import clock
 from ffe_otel.cli.doctor.pipeline import collector
+from ffe_otel.cli.doctor.rules import rules
 from ffe_otel.cli.extras import Requirement
 from ffe_otel.config import load_config
 
@@ -302,6 +303,34 @@ class TestHooks:
         found = by_name(hooks(really_import=True))
 
         assert found["import"].detail == "someengine.core: SystemExit: no config"
+
+
+class TestRules:
+    def test_what_is_in_force(self):
+        (check,) = rules(config(redaction__enabled_rules=["client-ip"]).config)
+        assert check.state == "ok"
+        assert check.detail.endswith(" rules, with client-ip")
+
+    def test_what_cannot_be_used(self):
+        (check,) = rules(config(redaction__classes=["x"]).config)
+        assert check.state == "fail"
+        assert "redaction.classes: nothing is called x" in check.detail
+
+    def test_plugins(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(tmp_path)
+        good = "from ffe_otel.redaction import Contribution\nrules = Contribution('rules: []')"
+        for name, source in (("desk_good", good), ("desk_bad", "1 / 0")):
+            (tmp_path / f"{name}.py").write_text(source)
+            info = tmp_path / f"{name}-1.0.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+            (info / "entry_points.txt").write_text(
+                f"[ffe_otel.redaction_rules]\n{name} = {name}:rules\n"
+            )
+        _, good_check, bad_check = rules(config().config)
+        assert (good_check.state, good_check.detail) == ("ok", "desk_good (desk_good)")
+        assert bad_check.state == "fail"
+        assert bad_check.detail == "desk_bad (desk_bad): ZeroDivisionError: division by zero"
 
 
 class TestCommand:

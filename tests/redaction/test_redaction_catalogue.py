@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ffe_otel import semconv
 from ffe_otel.redaction import CatalogueError, Redactor, load_catalogue
 from ffe_otel.redaction import catalogue as module
 
@@ -121,3 +122,87 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_lint_knows_classes_and_escapes():
     assert list(module._open_ended(r"[*+(?=]\*\+\\[{2,}]a{2,3}(?:b)?(?P<secret>c)")) == []
+
+
+def test_rules_that_are_off_are_switched_on_by_id_class_and_jurisdiction():
+    def ids(**chosen):
+        return {rule.id for rule in load_catalogue(**chosen).rules}
+
+    usual = ids()
+    assert usual.isdisjoint({"client-ip", "financial", "financial-text"})
+    assert ids(enabled=["client-ip"]) == usual | {"client-ip"}
+    assert ids(classes=["financial"]) == usual | {"financial", "financial-text"}
+    assert ids(jurisdiction="eu") == usual | {"client-ip"}
+    assert ids(jurisdiction="us") == usual
+    assert ids(jurisdiction="bank-secrecy", disabled=["financial"]) == (
+        usual | {"client-ip", "financial-text"}
+    )
+
+
+def test_jurisdictions_of_the_user_are_added(write):
+    path = write("jurisdictions: {here: [financial]}")
+    rules = load_catalogue(path, jurisdiction="here").rules
+    assert "financial" in {rule.id for rule in rules}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        ({"enabled": ["x"]}, "redaction.enabled_rules: nothing is called x; there are literal"),
+        ({"classes": ["x"]}, "redaction.classes: nothing is called x; there are account, "),
+        ({"jurisdiction": "x"}, "redaction.jurisdiction: nothing is called x; there are eu, uk"),
+    ],
+)
+def test_what_does_not_exist_cannot_be_switched_on(chosen, problem):
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue(**chosen)
+    assert problem in str(caught.value)
+
+
+def test_what_was_switched_on_counts_for_names_of_ours_as_well():
+    plain, strict = (Redactor(load_catalogue(classes=on)) for on in ([], ["financial"]))
+    financial = semconv.Sensitivity.FINANCIAL
+    names = [a.name for a in semconv.ATTRIBUTES.values() if a.sensitivity is financial]
+    assert semconv.TRADE_FILL_PRICE in names
+    values = dict.fromkeys(names, 12.5)
+    assert plain.mapping(values, "attribute") == values
+    assert strict.mapping(values, "attribute") == dict.fromkeys(names, "[redacted:financial]")
+    other = {semconv.ASSET_PAIR: "BTCUSD", semconv.CYCLE_NUMBER: 3}
+    assert strict.mapping(other, "attribute") == other
+
+
+def test_the_allow_list(write):
+    redactor = Redactor(
+        load_catalogue(
+            write("""
+allow:
+  keys: [sandbox_password]
+  values: [demo-demo, ops@desk.example]
+  patterns: ['test-[0-9]{1,4}']
+""")
+        )
+    )
+    same = "password=demo-demo, mail to ops@desk.example, secret: test-17"
+    assert redactor.text(same, "body") == same
+    assert redactor.text("password=test-17x", "body") == "password=[redacted:password]"
+    values = {"sandbox_password": "x", "password": "demo-demo", "secret": ["test-1", "other"]}
+    assert redactor.mapping(values, "attribute") == {
+        **values, "secret": ["test-1", "[redacted:secret]"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("allow: {words: [a]}", "unknown keys words in allow; there are keys, patterns, values"),
+        ("allow: [a]", "allow must be a mapping of names to lists of texts"),
+        ("allow: {keys: [1]}", "allow must be a mapping of names to lists of texts"),
+        ("allow: {patterns: ['.*']}", "allow: '.*': pattern must not match the empty text"),
+        ("allow: {patterns: ['a+']}", "allow: 'a+': pattern has an unbounded repeat"),
+        ("jurisdictions: {eu: network}", "jurisdictions must be a mapping of names to lists"),
+    ],
+)
+def test_what_is_wrong_beside_the_rules_is_said(write, text, problem):
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue(write(text))
+    assert problem in str(caught.value)

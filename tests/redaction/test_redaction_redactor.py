@@ -11,7 +11,13 @@ import uuid
 import pytest
 
 from ffe_otel import semconv
-from ffe_otel.redaction import Redactor, harvest_literals, load_catalogue
+from ffe_otel.redaction import (
+    Contribution,
+    Redactor,
+    harvest_literals,
+    harvest_settings,
+    load_catalogue,
+)
 
 CATALOGUE = load_catalogue()
 SECRET = "s3cret/with+odd&characters"
@@ -213,9 +219,21 @@ class TestFailing:
         assert redactor.mapping({"a": Hostile()}, "label") == {}
         assert redactor.failures() == {"body": 2, "label": 1}
 
-    def test_a_detector_that_raises(self, redactor, monkeypatch):
-        monkeypatch.setattr(redactor, "_gate", lambda low: 1 / 0)
-        assert redactor.text("some text", "name") == "[redacted:failed]"
+    def test_a_detector_that_raises(self):
+        class Broken:
+            anchors, digit_anchors = ("broken",), ()
+
+            def __init__(self, rule):
+                self.rule = rule
+
+            def find(self, text, low):
+                raise RuntimeError(text)
+
+        rules = "rules: [{id: broken, kind: detector, description: d, why: w}]"
+        plugin = Contribution(rules, {"broken": Broken})
+        redactor = Redactor(load_catalogue(contributions=[plugin]))
+        assert redactor.text("nothing to see", "name") == "nothing to see"
+        assert redactor.text("this is broken", "name") == "[redacted:failed]"
         assert redactor.failures() == {"name": 1}
 
 
@@ -273,3 +291,35 @@ class TestHarvest:
             "PASSWORD": "",
         }
         assert harvest_literals(environ) == ()
+
+    def test_takes_secrets_of_a_nested_configuration(self):
+        settings = {
+            "alpha_vantage_api_key": "DEMOFAKEKEY01234",
+            "platforms": {
+                "coinbase": {"credentials": {"a": "fake-fake-1", "sandbox": True, "n": 3}},
+                "oanda": {"account_id": "101-004-1234567-001", "environment": "practice"},
+            },
+            "alerts": [{"headers": {"authorization": "Bearer fakefake1234"}}],
+            "redis": {"url": "redis://:p%40ssw0rd@cache:6379", "key": "market-data-1"},
+            "api_key_path": "/run/secrets/key",
+            "password": "short",
+        }
+        assert set(harvest_settings(settings)) == {
+            "DEMOFAKEKEY01234", "fake-fake-1", "101-004-1234567-001", "Bearer fakefake1234",
+            "fakefake1234", "p@ssw0rd",
+        }  # fmt: skip
+
+    def test_a_circle_in_the_configuration_ends(self):
+        circle = {"password": "hunter2hunter2"}
+        circle["again"] = circle
+        assert harvest_settings(circle) == ("hunter2hunter2",)
+
+
+def test_what_is_learnt_is_hidden_from_then_on():
+    redactor = Redactor(CATALOGUE, [SECRET])
+    text = f"plainlyfake and {SECRET}"
+    assert redactor.text("plainlyfake", "body") == "plainlyfake"
+    assert redactor.text(text, "body") == "plainlyfake and [redacted:literal]"
+    redactor.learn(["plainlyfake", "abc"])
+    assert redactor.text("plainlyfake", "body") == "[redacted:literal]"
+    assert redactor.text(text, "body") == "[redacted:literal] and [redacted:literal]"

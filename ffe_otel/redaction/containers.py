@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST: Final = 2_048
-_MOST: Final = 64
+_MOST: Final = 32
 _TOKEN: Final = re.compile(
     r"(?P<open>[\[{(])|(?P<close>[\]})])|[bBuUrR]?(?P<quote>\\{0,8}[\"'])"
     r"|(?<=[:\[(,\s])(?P<number>-?[0-9][0-9.eE+-]{0,40})(?=[\s,\]})]|$)"
@@ -25,7 +25,7 @@ _COLON: Final = re.compile(r"\s{0,4}:")
 def leaves(text: str, start: int, *, numbers: bool) -> Iterator[tuple[int, int]]:
     """Yield where the values of the container that opens at ``start`` begin and end.
 
-    Keys are left out. What is longer than 2048 characters or 64 values is read in part.
+    Keys are left out. What is longer than 2048 characters or 32 values is read in part.
     """
     limit = min(len(text), start + _LONGEST)
     position, depth = start, 0

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.containers import leaves
 from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_random, is_secret
+from ffe_otel.redaction.values import (
+    LONGEST_RANDOM,
+    is_code,
+    is_name_list,
+    is_opaque,
+    is_random,
+    is_secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -30,7 +37,8 @@ _NAME_CHARACTERS: Final = string.ascii_letters + string.digits + "_.-"
 _LONGEST: Final = 64
 _QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
 _SEPARATOR: Final = re.compile(
-    rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}(?P<op>=>|:=|==?|:|%3[AaDd]|>|,)[ \t]{{0,8}}"
+    rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}"
+    r"(?P<op>[-=]>|:=|==?|:|%3[AaDd]|>|,|value=[\"']?|(?:\r?\n|(?:\\r)?\\n){2})[ \t]{0,8}"
 )
 _FLAG_SEPARATOR: Final = re.compile(r"[\"']?(?:,[ ]{0,2}|[ \t]{1,8})(?=[^\s-])")
 # "We have detected your API key as XYZ": what follows has to look like a credential.
@@ -40,7 +48,8 @@ _PROSE_SEPARATOR: Final = re.compile(
     r"|[ \t](?:(?:as|is|was)[ \t])?(?=[^\s(\[{<>=|&,;:-])"
 )
 _PROSE: Final = "~"
-_ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>"})
+_BOUNDED: Final = frozenset({"random", "mixed"})
+_ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 # Words that end names of secrets and stand in every other line: the word before is looked for.
 _COMMON: Final = frozenset(
     {"code", "string", "text", "uri", "url", "value", "hash", "words", "phrase"}
@@ -61,6 +70,9 @@ _SCHEME: Final = re.compile(
     r"[ \t,]{1,4}",
     re.IGNORECASE,
 )
+_BEHIND_STRING: Final = frozenset({"", ",", "}", "]", ")", ":", ";", " ", "\n", "\r", "'", "\\"})
+_CALL: Final = re.compile(r"[A-Za-z_][A-Za-z_.]{0,40}(?=\()")
+_DEALT_WITH: Final = re.compile(r"[^)\0]{0,200}\0")
 _TRAILING: Final = ")]}.,;:!?>"
 
 
@@ -122,15 +134,27 @@ class KeyDetector:
         if query and (rule.words == "alone" or text[left:right].lower() in self._allowed):
             return
         op = separator.groupdict().get("op") or _wordless(separator)
-        start = separator.end()
+        name = text[left:right]
+        for value in self._contents(text, separator.end(), op, rule, name, query=query):
+            yield value, rule
+
+    def _contents(
+        self, text: str, start: int, op: str, rule: Rule, name: str, *, query: bool
+    ) -> Iterator[_Value]:
+        """The values at ``start`` that ``rule`` hides."""
+        if call := _CALL.match(text, start):
+            inside = list(self._in_call(text, start, call.end(), rule))
+            yield from inside
+            if inside or _DEALT_WITH.match(text, call.end()):
+                return
         if text[start : start + 1] in {"{", "["} and op in _ASSIGNING and rule.values == "any":
             for first, end in leaves(text, start, numbers=rule.numbers):
                 if self._is_leaf(text[first:end], rule):
-                    yield _Value(first, end, bare=False, resume=start), rule
+                    yield _Value(first, end, bare=False, resume=start)
             return
-        for value in _read(text, start, op, rule.extent, query=query):
-            if query or self._accept(text, value, rule, op, text[left:right]):
-                yield value, rule
+        for value in _read_bounded(text, start, op, rule, query=query):
+            if query or self._accept(text, value, rule, op, name):
+                yield value
 
     def _rule(self, text: str, left: int, right: int) -> Rule | None:
         """The rule of a name; "API key" counts as one name."""
@@ -143,6 +167,13 @@ class KeyDetector:
             if self._names.spares(both):
                 return None
         return self._names.rule_for(text[left:right])
+
+    def _in_call(self, text: str, start: int, bracket: int, rule: Rule) -> Iterator[_Value]:
+        """Credentials among the arguments in ``token=Token(value='...')``."""
+        for first, end in leaves(text, bracket, numbers=False):
+            content = text[first:end]
+            if is_opaque(content) and self._is_leaf(content, rule):
+                yield _Value(first, end, bare=False, resume=start)
 
     def _is_leaf(self, content: str, rule: Rule) -> bool:
         return is_secret(content, rule, bare=False) and not is_name_list(
@@ -245,6 +276,9 @@ def _wordless(separator: re.Match[str]) -> str:
 def _fits(text: str, left: int, separator: re.Match[str]) -> bool:
     """Say whether a separator belongs to the name before it."""
     op = separator["op"]
+    if op[-1].isspace() or op[0] in "v\\":
+        # A field of a form, as HTML or as it is sent.
+        return separator["close"] is not None
     if op == ">":
         return separator["close"] is None and text[left - 1 : left] == "<"
     if op != ",":
@@ -255,6 +289,21 @@ def _fits(text: str, left: int, separator: re.Match[str]) -> bool:
     if before and text[before] in "bBuU":
         before -= 1
     return text[before] in "(["
+
+
+def _read_bounded(text: str, start: int, op: str, rule: Rule, *, query: bool) -> Iterator[_Value]:
+    """:func:`_read`, but no further than a value of the rule can reach.
+
+    One that is refused may hold further names, so what was read is read again for each.
+    """
+    if rule.values not in _BOUNDED:
+        yield from _read(text, start, op, rule.extent, query=query)
+        return
+    window = text[start : start + LONGEST_RANDOM + 1]
+    for value in _read(window, 0, op, rule.extent, query=query):
+        yield value._replace(
+            start=value.start + start, end=value.end + start, resume=value.resume + start
+        )
 
 
 def _read(text: str, start: int, op: str, extent: str, *, query: bool) -> Iterator[_Value]:
@@ -300,8 +349,10 @@ def _closing(text: str, start: int, quote: str) -> int:
     while position >= 0:
         chunk = text[max(start, position - 32) : position]
         backslashes = len(chunk) - len(chunk.rstrip("\\"))
-        # Behind `\"` in a text that was quoted with `"` the value goes on.
-        if backslashes == 0 or (len(quote) == 1 and backslashes % 2 == 0):
+        # Behind `\"` in a text that was quoted with `"` the value goes on. Two backslashes may
+        # be one that was quoted again; then something other than the next value follows.
+        ends = text[position + 1 : position + 2] in _BEHIND_STRING
+        if backslashes == 0 or (len(quote) == 1 and backslashes % 2 == 0 and ends):
             return position
         position = text.find(quote, position + 1)
     return -1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.names import NameIndex
 
 _DEEPEST: Final = 24
+_FEWEST_WORDS, _MOST_WORDS, _LONGEST_WORD = 12, 48, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,21 @@ class Walk:
         name = mapping.get("name", mapping.get("key"))
         return self.names.rule_for(name) if isinstance(name, str) else None
 
+    def _phrase(self, items: list[object]) -> str:
+        """A wallet phrase that was split into its words, hidden; empty when there is none."""
+        if not _FEWEST_WORDS <= len(items) <= _MOST_WORDS:
+            return ""
+        words = [item for item in items if isinstance(item, str) and item.isalpha()]
+        joined = " ".join(words)
+        if len(words) < len(items) or len(joined) > len(words) * _LONGEST_WORD:
+            return ""
+        redacted = self.text(joined, self.surface, self.limit)
+        return "" if redacted == joined else redacted
+
     def _items(self, values: Iterable[object], rule: Rule | None, depth: int) -> list[Any]:
         items = list(values)
+        if phrase := self._phrase(items):
+            return [phrase]
         rules = [rule] * len(items)
         # Headers come as ("X-Api-Key", "...") as well.
         if rule is None and len(items) == 2 and isinstance(items[0], (str, bytes)):

@@ -116,6 +116,7 @@ class UserinfoDetector:
 
 
 _PEM_BEGIN: Final = "-----begin "
+_LONGEST_PEM: Final = 16_384
 _PEM_LABEL: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,48})(?:-----)?", re.IGNORECASE)
 # Base64, headers such as `Proc-Type: 4,ENCRYPTED`, line ends as they are and as they are
 # written in JSON.
@@ -141,8 +142,11 @@ class PemDetector:
                 continue
             body = _PEM_BODY.match(text, label.end())
             done = body.end() if body else label.end()
-            # The body runs through the END line and into the words behind it.
-            closing = low.find("-----end ", label.end(), done)
+            # The body runs through the END line and into the words behind it; the headers of a
+            # PGP block hold characters that no body has.
+            following = low.find(_PEM_BEGIN, label.end())
+            stop = min(label.end() + _LONGEST_PEM, following if following >= 0 else len(text))
+            closing = low.find("-----end ", label.end(), max(done, stop))
             if closing >= 0:
                 line = low.find("-----", closing + 9, closing + 80)
                 done = line + 5 if line >= 0 else done

@@ -42,6 +42,7 @@ _CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_]{1,63}){
 # A path to a secret is no secret. Base64 that begins with a slash has capitals inside.
 _PATH: Final = re.compile(r"~?(?:/\.?[A-Z]?[a-z_-]{1,24}(?:\.?[0-9a-z]{1,8}){0,2}){2,16}/?")
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+LONGEST_RANDOM: Final = 1024
 CLASSES: Final = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 STAMP: Final = re.compile(r"(?<![0-9A-Za-z])20[0-9]{2}-?[01][0-9]-?[0-3][0-9](?![0-9])")
 # What may stand between a name and its number, or the first number of its list and this one.
@@ -127,7 +128,7 @@ def is_random(value: str) -> bool:
 
     Words with a number (``ema200``), times and UUIDs do not.
     """
-    if not 16 <= len(value) <= 4096 or UUID.fullmatch(value) or not value.isascii():
+    if not 16 <= len(value) <= LONGEST_RANDOM or UUID.fullmatch(value) or not value.isascii():
         return False
     if ":" in value or any(map(str.isspace, value)) or STAMP.search(value):
         return False

@@ -108,8 +108,8 @@ def _test(rule: Rule) -> Callable[[Word], bool]:
 # What may stand between a telling word and the secret: a few small words and signs, none of
 # which says that it is something else.
 _BETWEEN: Final = (
-    r"(?:[\s:=,\"'`(\[{<>#-]{1,6}(?:[a-z]{1,12}|[A-Z][a-z]{0,11}|[A-Z]{1,6})){0,4}"
-    r"[\s:=,\"'`(\[{<>#-]{1,6}$"
+    r"(?:[\s:=,\"'`()\[\]{<>#-]{1,6}(?:[a-z]{1,12}|[A-Z][a-z]{0,11}|[A-Z]{1,6})){0,4}"
+    r"[\s:=,\"'`()\[\]{<>#-]{1,6}$"
 )
 _OTHER: Final = re.compile(
     r"(?:trace|span|order|correlation|request|decision|trade|session|cycle|commit|revision|hash"
@@ -117,7 +117,7 @@ _OTHER: Final = re.compile(
     r"|transaction|address|contract|file|path|cache|image|container|pod|build|public|count|len"
     r"|payload|blob|data|body|content|response|base64|encoded|nonce|tool|call|ref|cursor|page|next"
     r"|budget|limit|usage|isin|symbol|ticker|model|amount|price|time|timestamp|at)"
-    r"[\s:=,\"'`(\[{<>#-]{1,6}",
+    r"[\s:=,\"'`()\[\]{<>#-]{1,6}",
     re.IGNORECASE,
 )
 

@@ -10,6 +10,10 @@ MISSED = {
     "account number 12345678 is closed",
     "password for the database: hunter2",
     "SIGNING_SECRET_V2=abcdef",
+    "password -> hunter2",
+    '<input name="password" value="hunter2">',
+    'form-data; name="password"\r\n\r\nhunter2\r\n--x',
+    "Session(token=Token(value='abc123def456'), symbol='BTC')",
     '{"credentials": {"account": "a1", "more": ["b2"], "sandbox": true}}',
     "machine x.example login bob password correcthorse",
 }

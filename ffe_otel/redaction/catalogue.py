@@ -30,6 +30,7 @@ KINDS: Final = frozenset(
      "phone", "phrase", "detector"}
 )  # fmt: skip
 VALUES: Final = frozenset({"any", "opaque", "random", "mixed"})
+WHERE: Final = frozenset({"", "query"})
 WORDS: Final = frozenset({"", "whole", "last", "alone"})
 EXTENTS: Final = frozenset({"word", "scheme", "line"})
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
@@ -65,6 +66,7 @@ class Rule:
     values: str = "any"
     numbers: bool = False
     words: str = ""
+    where: str = ""
     extent: str = "word"
     anchors: tuple[str, ...] = ()
     digits: bool = False
@@ -327,6 +329,7 @@ def _problems(rule: Rule) -> Iterator[str]:
         ("values", VALUES),
         ("extent", EXTENTS),
         ("words", WORDS),
+        ("where", WHERE),
         ("check", CHECKS),
     ):
         if (value := getattr(rule, option)) not in allowed:

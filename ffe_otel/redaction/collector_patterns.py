@@ -83,7 +83,7 @@ def left_out(catalogue: Catalogue) -> tuple[Rule, ...]:
 
 def _by_code_only(rule: Rule) -> bool:
     if rule.kind == "word":
-        return bool(rule.names or rule.check)
+        return bool(rule.names or rule.check or rule.where)
     return (
         rule.kind not in _RENDERED_KINDS
         or bool(rule.words)

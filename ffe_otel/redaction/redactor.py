@@ -275,7 +275,7 @@ def _detectors(
     if queries := catalogue.of_kind("query"):
         detectors.append(QueryDetector(queries, allowed))
     if words := catalogue.of_kind("word"):
-        detectors.append(WordDetector(words))
+        detectors.append(WordDetector(words, allowed))
     for kind, make in _MAKERS.items():
         detectors.extend(make(rule) for rule in catalogue.of_kind(kind))
     detectors.extend(catalogue.makers[rule.id](rule) for rule in catalogue.of_kind("detector"))

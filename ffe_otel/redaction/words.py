@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.checks import CHECKS
 from ffe_otel.redaction.spans import Span
+from ffe_otel.redaction.values import counts_something
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from ffe_otel.redaction.catalogue import Rule
 
@@ -43,9 +44,12 @@ class WordDetector:
     anchors: tuple[str, ...] = ()
     digit_anchors: tuple[str, ...] = ()
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        """Look for ``rules``; of several that fit a word the first one counts."""
-        self._rules = tuple((rule, _test(rule)) for rule in rules)
+    def __init__(self, rules: Sequence[Rule], allowed_parameters: Collection[str] = ()) -> None:
+        """Look for ``rules``; of several that fit a word the first one counts.
+
+        ``allowed_parameters`` are query parameters, in lower case, that stay.
+        """
+        self._rules = tuple((rule, _test(rule, frozenset(allowed_parameters))) for rule in rules)
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: 16 letters and digits in a row."""
@@ -92,10 +96,10 @@ _WORDY: Final = re.compile(
 )
 
 
-def _test(rule: Rule) -> Callable[[Word], bool]:
+def _test(rule: Rule, allowed: Collection[str]) -> Callable[[Word], bool]:
     pattern = re.compile(rule.pattern, re.ASCII) if rule.pattern else None
     look = CHECKS[rule.check]
-    context = _context(rule.names)
+    context = _query(allowed) if rule.where == "query" else _context(rule.names)
 
     def test(word: Word) -> bool:
         if context is not None and not context(word.before):
@@ -123,6 +127,27 @@ _OTHER: Final = re.compile(
 
 
 _ASSIGNED: Final = re.compile(r"[A-Za-z][\"'`\])]{0,2}[ ]?=[=>]?[\s\"'`(\[{]{0,4}$")
+
+
+_PARAMETER: Final = re.compile(r"[?&;]([0-9A-Za-z_.-]{1,48})=$")
+# Parameters whose values look generated and are no secret, beside ids and counts.
+_HARMLESS: Final = frozenset(
+    {"address", "asset", "blob", "block", "body", "checksum", "commit", "content", "contract",
+     "data", "digest", "etag", "file", "image", "md5", "model", "next", "page", "path", "payload",
+     "pubkey", "q", "query", "revision", "sha", "sha1", "sha256", "symbol", "ticker", "topic",
+     "wallet"}
+)  # fmt: skip
+
+
+def _query(allowed: Collection[str]) -> Callable[[str], bool]:
+    def test(before: str) -> bool:
+        match = _PARAMETER.search(before)
+        if match is None or match[1].lower() in allowed or counts_something(match[1]):
+            return False
+        last = re.split("[_.-]", match[1].lower())[-1]
+        return _HARMLESS.isdisjoint({last, last.removesuffix("s")})
+
+    return test
 
 
 def _context(names: Sequence[str]) -> Callable[[str], bool] | None:

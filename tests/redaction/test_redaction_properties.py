@@ -61,9 +61,11 @@ def test_cut_text_keeps_its_limit_and_no_literal(text, limit):
         "bearer aaaaaaaa", "1:AA", "12345678:AA", "?key=", "&key=&", "apikey=apikey", "cookie: ",
         '("token",', "--token ", '\\"token\\":', "token%3D", "[redacted:", "token=('", "secret=,a",
         "secrets: {", "secrets: {'a", "credentials: ['a', {", "token=T(", "token=T('a1b2c3d4", "a@",
-        "a@b.", "@", "%40", "+1 ", "+", "+41 79 ", "4", "4111 1111 ", "4111-", "DE89", "DE89 3704 ",
+        "a@b.", "@", "%40", "+1 ", "+", "+41 79 ", "4", "4111 1111 ", "4111-", "DE89",
+        "DE89 3704 ", "?a=", "?a=" + "aB1" * 9,
         "abandon ", '"abandon", ', "a" * 20, "aB1" * 9 + " ", "secret " + "aB1" * 9 + ".", "a/",
-        "secret " * 5, "binance ", "aws ", "alphavantage ", "discord ", "/hooks/", "mysql ", "login ",
+        "secret " * 5, "binance ", "aws ", "alphavantage ", "discord ", "/hooks/", "mysql ",
+        "login ",
         "password for ", "a.b/", "-----BEGIN PRIVATE KEY-----.", "key_", "_key=", "$2b$", "-u a:",
     ],
 )  # fmt: skip

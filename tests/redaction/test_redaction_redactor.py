@@ -79,6 +79,12 @@ class TestText:
         text = "https://x/q?token=abc123def456&apikey=abc123def456"
         assert redactor.text(text, "a").endswith("?token=abc123def456&apikey=[redacted:api-key]")
 
+    def test_allowed_query_parameters_may_hold_generated_words(self):
+        text = "https://x/q?appid=0a1b2c3d4e5f60718293&other=0a1b2c3d4e5f60718293"
+        assert Redactor(CATALOGUE, (), ["appid"]).text(text, "a") == (
+            "https://x/q?appid=0a1b2c3d4e5f60718293&other=[redacted:query-value]"
+        )
+
     @pytest.mark.parametrize(
         "form",
         [

@@ -242,6 +242,7 @@ class Assembly:
             built.monotonic = self._parts.monotonic
         if isinstance(handle.tracer_provider, FfeTracerProvider):
             built.live_spans = handle.tracer_provider.live.newest_first
+        built.learn_secrets = self._redactor.learn
         runtime.activate(built)
         self._handle.runtime = built
         children = Children()

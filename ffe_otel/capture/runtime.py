@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
@@ -49,6 +49,7 @@ class Runtime:
 
     ``clock`` returns wall-clock nanoseconds; durations are measured with ``monotonic``,
     also in nanoseconds. ``at_work`` is called when a cycle begins.
+    ``learn_secrets`` takes values to hide wherever they occur.
     ``live_spans`` gives the provider's open spans, newest first.
     ``shared`` is the handle of a capture that came with the start of the program.
     """
@@ -63,6 +64,7 @@ class Runtime:
     clock: Callable[[], int] = time.time_ns
     monotonic: Callable[[], int] = time.perf_counter_ns
     at_work: Callable[[], None] = lambda: None
+    learn_secrets: Callable[[Iterable[str]], None] = lambda _: None
     live_spans: Callable[[], Sequence[Abortable]] = lambda: ()
     shared: Any = None
     agent_states: dict[str, str] = field(default_factory=dict)

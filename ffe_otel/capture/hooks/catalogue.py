@@ -18,6 +18,7 @@ from ffe_otel.capture.hooks import (
     outcome,
     recovery,
     risk,
+    settings,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def all_hooks() -> Sequence[Hook]:
     """Every hook on the engine and on the LLM client it uses."""
     seams = (
-        agent, recovery, data, holdings, cache, decision, llm, risk, execution, outcome, breaker,
-        monitor,
+        settings, agent, recovery, data, holdings, cache, decision, llm, risk, execution, outcome,
+        breaker, monitor,
     )  # fmt: skip
     return tuple(hook for seam in seams for hook in seam.HOOKS)

@@ -41,6 +41,7 @@ _SECTIONS: Final = frozenset({"version", "rules", "jurisdictions", "allow"})
 # the first two, where `*` and `+` are plain characters.
 TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
 _OPEN_REPEAT: Final = re.compile(r"\{\d*,\}")
+_BOUND: Final = re.compile(r"\{(?:[0-9]{0,9},)?([0-9]{1,9})\}")
 _LOOKAROUND: Final = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|\\[1-9]")
 
 
@@ -363,6 +364,8 @@ def _pattern_problems(pattern: str, tail: str = "") -> Iterator[str]:
         yield "pattern must not match the empty text"
     for position, what in _open_ended(pattern):
         yield f"pattern has {what} at character {position}: it would not take linear time"
+    if unknown := sorted(set(compiled.groupindex) - {"secret"}):
+        yield f"pattern has groups called {', '.join(unknown)}; only 'secret' means something"
 
 
 def _open_ended(pattern: str) -> Iterator[tuple[int, str]]:
@@ -373,5 +376,7 @@ def _open_ended(pattern: str) -> Iterator[tuple[int, str]]:
             yield start, f"an unbounded repeat ({token[0]})"
         elif token[0] == "{" and _OPEN_REPEAT.match(pattern, start):
             yield start, "an unbounded repeat ({n,})"
+        elif token[0] == "{" and (bound := _BOUND.match(pattern, start)) and int(bound[1]) > 1000:
+            yield start, "a repeat of more than 1000, which RE2 refuses"
         elif _LOOKAROUND.match(pattern, start):
             yield start, "a look-around, a condition or a back-reference"

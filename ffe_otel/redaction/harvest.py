@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _DEEPEST: Final = 24
 _SHORTEST: Final = 8
 _SHORTEST_WORD: Final = 12
+_NOT_SECRET_ENDS: Final = (
+    "url", "host", "hostname", "port", "env", "environment", "mode", "type", "name", "user",
+    "region", "platform", "account_type", "version", "scope",
+)  # fmt: skip
 _NOT_SECRET: Final = frozenset({"PWD", "OLDPWD"})
 
 
@@ -64,8 +68,12 @@ def _leaves(name: str, value: object, names: NameIndex, depth: int) -> Iterator[
     elif depth and isinstance(value, Mapping):
         for key, inner in value.items():
             own = str(key)
-            telling = names.rule_for(own) is not None or names.rule_for(name) is None
-            yield from _leaves(own if telling else name, inner, names, depth - 1)
+            inherits = names.rule_for(own) is None and names.rule_for(name) is not None
+            # Beside key and secret, the credentials of a platform say where and as whom.
+            if not inherits or own.lower().endswith(_NOT_SECRET_ENDS):
+                yield from _leaves(own, inner, names, depth - 1)
+            else:
+                yield from _leaves(name, inner, names, depth - 1)
     elif depth and isinstance(value, (list, tuple, set, frozenset)):
         for inner in value:
             yield from _leaves(name, inner, names, depth - 1)
@@ -73,7 +81,8 @@ def _leaves(name: str, value: object, names: NameIndex, depth: int) -> Iterator[
 
 def _values(name: str, text: str, names: NameIndex) -> Iterator[str]:
     rule = None if name in _NOT_SECRET else names.rule_for(name)
-    if rule is not None:
+    # Of a URL only the password is one: as a whole it would be found all over the place.
+    if rule is not None and "://" not in text:
         # What a process is given as TOKEN is a credential, however it looks.
         trusted = rule if rule.words else replace(rule, values="any")
         if is_secret(text, trusted, bare=False):

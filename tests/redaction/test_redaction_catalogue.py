@@ -95,6 +95,11 @@ def test_switching_off_an_unknown_rule_is_an_error():
         (("anchors: [hk-]", "anchors: [hk-]\n    lead: 99"), "lead must be between 0 and 64"),
         (("anchors: [hk-]", "anchors: [hk-]\n    lead: x"), "lead must be a int, not 'x'"),
         (("{4,20}", "{4,}"), "an unbounded repeat ({n,}) at character 10"),
+        (("{4,20}", "{4,1001}"), "a repeat of more than 1000, which RE2 refuses at character 10"),
+        (
+            ("\\bhk-", "(?P<key>hk)-"),
+            "pattern has groups called key; only 'secret' means something",
+        ),
         (("{4,20}", "+"), "an unbounded repeat (+) at character 10"),
         (("[0-9]", "[0-9*+]{2}(?=x)"), "a look-around, a condition or a back-reference"),
         (("hk-[0-9]{4,20}", "(hk"), "pattern or tail is no regular expression"),

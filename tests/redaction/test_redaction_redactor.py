@@ -225,6 +225,19 @@ class TestFailing:
         assert redactor.mapping({"a": Hostile()}, "label") == {}
         assert redactor.failures() == {"body": 2, "label": 1}
 
+    def test_a_text_of_ten_megabytes(self, redactor):
+        text = "password=hunter2 " + "x" * 10_000_000
+        redacted = redactor.text(text, "body")
+        assert redacted.startswith("password=[redacted:password] xxx")
+        assert len(redacted) <= 65_536
+        assert redactor.counts()["truncated", "body"] == 1
+
+    def test_bytes_that_are_no_text(self, redactor):
+        value = b"\xff\xfe\x00 password=hunter2 \xc3("
+        assert redactor.value(value, "", "body") == (
+            b"\xff\xfe\x00 password=[redacted:password] \xc3("
+        )
+
     def test_a_detector_that_raises(self):
         class Broken:
             anchors, digit_anchors = ("broken",), ()
@@ -303,11 +316,13 @@ class TestHarvest:
             "alpha_vantage_api_key": "DEMOFAKEKEY01234",
             "platforms": {
                 "coinbase": {"credentials": {"a": "fake-fake-1", "sandbox": True, "n": 3}},
+                "credentials": {"base_url": "https://api.example/v3", "username": "trader-one"},
                 "oanda": {"account_id": "101-004-1234567-001", "environment": "practice"},
             },
             "alerts": [{"headers": {"authorization": "Bearer fakefake1234"}}],
             "redis": {"url": "redis://:p%40ssw0rd@cache:6379", "key": "market-data-1"},
             "api_key_path": "/run/secrets/key",
+            "connection_url": "redis://localhost:6379/0",
             "password": "short",
         }
         assert set(harvest_settings(settings)) == {

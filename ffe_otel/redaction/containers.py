@@ -19,6 +19,8 @@ _TOKEN: Final = re.compile(
     r"(?P<open>[\[{(])|(?P<close>[\]})])|[bBuUrR]?(?P<quote>\\{0,8}[\"'])"
     r"|(?<=[:\[(,\s])(?P<number>-?[0-9][0-9.eE+-]{0,40})(?=[\s,\]})]|$)"
 )
+# A key as the list of its bytes.
+_BYTES: Final = re.compile(r"\[(?P<bytes>(?:[ ]?[0-9]{1,3},){15,255}[ ]?[0-9]{1,3})\]")
 _COLON: Final = re.compile(r"\s{0,4}:")
 
 
@@ -28,6 +30,9 @@ def leaves(text: str, start: int, *, numbers: bool) -> Iterator[tuple[int, int]]
     Keys are left out. What is longer than 2048 characters or 32 values is read in part.
     """
     limit = min(len(text), start + _LONGEST)
+    if numbers and (row := _BYTES.match(text, start)):
+        yield row.span("bytes")
+        return
     position, depth = start, 0
     for _ in range(_MOST):
         token = _TOKEN.search(text, position, limit)

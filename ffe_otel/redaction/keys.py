@@ -52,7 +52,7 @@ _BOUNDED: Final = frozenset({"random", "mixed"})
 _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 # Words that end names of secrets and stand in every other line: the word before is looked for.
 _COMMON: Final = frozenset(
-    {"code", "string", "text", "uri", "url", "value", "hash", "words", "phrase"}
+    {"base", "code", "string", "text", "uri", "url", "value", "hash", "words", "phrase"}
 )
 _OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
 _ITEM: Final = re.compile(r"[\s,]{0,8}")

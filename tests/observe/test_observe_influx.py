@@ -118,6 +118,12 @@ def test_an_event_is_the_promised_point(name):
     assert to_point(semconv.EVENT_RECORDS[name], attributes, 5).line() == f"{expected} 5"
 
 
+def test_a_number_that_redaction_has_hidden_is_left_out():
+    attributes = {"asset_pair": "BTCUSD", "pnl_dollars": "[redacted:financial]", "confidence": 90.0}
+    point = to_point(semconv.EVENT_RECORDS[semconv.EVENT_TRADE], attributes, 5)
+    assert point.line() == "trade_executions,asset_pair=BTCUSD confidence=90.0 5"
+
+
 def test_serve_writes_events_and_nothing_else(start, influx):
     server = start(influxdb=settings(influx.url, username="writer", password="pä"))
     events = [(name, attributes, NOW) for name, (attributes, _) in EVENTS.items()]

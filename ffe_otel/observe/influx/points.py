@@ -61,7 +61,8 @@ def to_point(record: EventRecord, attributes: Mapping[str, Any], time_ns: int) -
 
     Args:
         record: what the measurement is made of.
-        attributes: the event's attributes; others than the record's are left out.
+        attributes: the event's attributes; others than the record's are left out, and numbers
+            that redaction has hidden.
         time_ns: the event's time.
 
     Raises:
@@ -70,12 +71,16 @@ def to_point(record: EventRecord, attributes: Mapping[str, Any], time_ns: int) -
     fields = {
         name: _number(name, attributes[name], kind)
         for name, kind in record.fields.items()
-        if attributes.get(name) is not None
+        if attributes.get(name) is not None and not _is_hidden(attributes[name])
     }
     if not fields:
         raise BadPointError(f"an event {record.name} without any of {', '.join(record.fields)}")
     tags = {name: str(attributes[name]) for name in record.tags if attributes.get(name)}
     return Point(record.name, tags, fields, time_ns)
+
+
+def _is_hidden(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("[redacted:")
 
 
 def _number(name: str, value: Any, kind: type[int | float]) -> int | float:

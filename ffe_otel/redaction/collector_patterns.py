@@ -15,6 +15,7 @@ list of harmless values comes first. Measured: a quarter of the time.
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ffe_otel.redaction.catalogue import TOKEN
@@ -56,9 +57,8 @@ _LINE: Final = rf"(?:{_QUOTED}|[^\s\"'\[][^\r\n\"']+)"
 _OPAQUE: Final = r"""\\*["']?(?:[A-Za-z_.~+/-]+[0-9]|[0-9]+[A-Za-z_~+/-])[0-9A-Za-z_.~+/=-]{4,}"""
 
 
-# Any of the letters may stand in place of a name's first one: what else could "zassword=" be?
-# So few that a text is through with them soon, and as many names behind each.
-_LETTERS: Final = ("a", "b-c", "d-o", "p-r", "s", "t-z")
+# Letters a name goes on with that are tried one after the other, at most.
+_MOST_TRIED: Final = 7
 # What the names are, the names, and what stands behind them.
 _Group: TypeAlias = tuple[str, list[str], str]
 
@@ -159,7 +159,7 @@ def _at_words(shapes: Sequence[Pattern], groups: Sequence[_Group]) -> Iterator[P
     words = [pattern.text for pattern in shapes]
     words += [
         f"[{letters}{letters.upper()}](?:{rests})"
-        for letters in _LETTERS
+        for letters in _letters(groups)
         if (rests := _rests(groups, letters))
     ]
     # Two letters of different case are rare enough. Short names would find too much here.
@@ -173,6 +173,24 @@ def _at_words(shapes: Sequence[Pattern], groups: Sequence[_Group]) -> Iterator[P
     ):
         if texts:
             yield Pattern(where, f"{before}(?:{texts})")
+
+
+def _letters(groups: Sequence[_Group]) -> Iterator[str]:
+    """Ranges of first letters, such that few names are tried where a word begins with one.
+
+    Any letter of a range may stand in place of a name's own: what else could "zassword=" be?
+    """
+    following: dict[str, set[str]] = {letter: set() for letter in string.ascii_lowercase}
+    for name in (name.lower() for _, names, _ in groups for name in names):
+        following.setdefault(name[0], set()).add(name[1:2])
+    begin, tried = "", set[str]()
+    last = ""
+    for letter in sorted(following):
+        if begin and len(tried | following[letter]) > _MOST_TRIED:
+            yield f"{begin}-{last}"
+            begin, tried = "", set()
+        begin, last, tried = begin or letter, letter, tried | following[letter]
+    yield f"{begin}-{last}"
 
 
 def _rests(groups: Sequence[_Group], letters: str, shortest: int = 1) -> str:
@@ -210,8 +228,10 @@ _CHECKED: Final = {
 }
 _LOOSE: Final = re.compile(r"\[[^\]]+\](?=[A-Za-z])")
 _GLUED: Final = re.compile(r"\(\?:\\b\|([a-z]+)\)")
-# Two characters that stand for themselves.
-_LITERAL: Final = re.compile(r"(?:[-0-9A-Za-z_/:]|\\[^0-9A-Za-z]){2}(?![*?{])")
+# Two characters that stand for themselves, or one that is rare.
+_LITERAL: Final = re.compile(
+    r"(?:(?:[-0-9A-Za-z_/:]|\\[^0-9A-Za-z]){2}|[;&]|\\[|]|\\x[0-9a-f]{2})(?![*?{])"
+)
 
 
 def _shapes(rule: Rule) -> Iterator[str]:
@@ -239,18 +259,33 @@ def _unbounded(count: re.Match[str]) -> str:
 
 
 def _beginnings(pattern: str) -> list[str]:
-    """Split ``(?:a|b)c`` into ``ac`` and ``bc``."""
-    if not pattern.startswith("(?:"):
+    """The ways a pattern can begin: ``(?:a|b)c|d`` becomes ``ac``, ``bc`` and ``d``."""
+    alternatives = list(_split(pattern))
+    if len(alternatives) > 1:
+        return [each for alternative in alternatives for each in _beginnings(alternative)]
+    end = _group_end(pattern)
+    if end == 0 or pattern[end : end + 1] in {"?", "*", "+", "{"}:
         return [pattern]
-    depth, start, found = 0, 3, []
+    inner, rest = pattern[3 : end - 1], pattern[end:]
+    return [each for beginning in _split(inner) for each in _beginnings(beginning + rest)]
+
+
+def _split(pattern: str) -> Iterator[str]:
+    """The alternatives of a pattern."""
+    depth = start = 0
     for token in TOKEN.finditer(pattern):
-        if token[0] == "(":
-            depth += 1
-        elif token[0] == ")":
-            depth -= 1
-        if (token[0] == "|" and depth == 1) or depth == 0:
-            found.append(pattern[start : token.start()])
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if token[0] == "|" and depth == 0:
+            yield pattern[start : token.start()]
             start = token.end()
+    yield pattern[start:]
+
+
+def _group_end(pattern: str) -> int:
+    """Where the group ends with which a pattern begins; 0 if it begins with none."""
+    depth = 0
+    for token in TOKEN.finditer(pattern if pattern.startswith("(?:") else ""):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
         if depth == 0:
-            break
-    return [beginning + pattern[start:] for beginning in found]
+            return token.end()
+    return 0

@@ -11,7 +11,6 @@ MISSED = {
     "password for the database: hunter2",
     "SIGNING_SECRET_V2=abcdef",
     "password -> hunter2",
-    "8=FIX.4.4|35=A|553=desk|554=hunter2|10=000|",
     "secret_key=[12, 34, 56, 78, 90, 12, 34, 56, 78, 90, 12, 34, 56, 78, 90, 255]",
     '<input name="password" value="hunter2">',
     'form-data; name="password"\r\n\r\nhunter2\r\n--x',

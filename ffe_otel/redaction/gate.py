@@ -8,7 +8,10 @@ give the same answer, and both may let a detector look in vain but never keep on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from ffe_otel.redaction.scanners import zeroed
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
     from ffe_otel.redaction.spans import Detector
 
+_DRAIN_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.001
 GateName = Literal["auto", "re2", "python", "none"]
 
 
@@ -83,8 +88,33 @@ class _PythonGate:
         return [self._detectors[index] for index in sorted(found)] if found else ()
 
 
+class _Calls:
+    """Threads that are inside of RE2, and whether more may go in.
+
+    RE2 gives up the GIL. A daemon thread that wants it back when the interpreter has ended is
+    unwound through C++ frames, which aborts the process: none may be in there at that moment.
+    """
+
+    __slots__ = ("inside", "over")
+
+    def __init__(self) -> None:
+        self.inside: deque[None] = deque()
+        self.over = False
+
+    def end(self) -> None:
+        """Let nobody in any more and wait until nobody is in."""
+        self.over = True
+        # A forked child waits in vain for the parent's threads, hence not for long.
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self.inside and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+
 class _Re2Gate:
-    """One RE2 ``Set`` with an alternation of anchors for each detector."""
+    """One RE2 ``Set`` with an alternation of anchors for each detector.
+
+    While the interpreter ends, substring searches take over.
+    """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         import re2
@@ -99,11 +129,20 @@ class _Re2Gate:
             alternatives += [re2.escape(a).replace("0", "[0-9]") for a in detector.digit_anchors]
             self._set.Add("|".join(alternatives) or "[^\\x00-\\xff]")
         self._set.Compile()
+        self._at_end = _PythonGate(detectors)
+        self._calls = _Calls()
+        weakref.finalize(self, self._calls.end)
 
     def __call__(self, low: str) -> Sequence[Detector]:
-        return [
-            self._detectors[index] for index in sorted(self._set.Match(low.encode("ascii")) or ())
-        ]
+        calls = self._calls
+        calls.inside.append(None)
+        try:
+            if calls.over:
+                return self._at_end(low)
+            found = self._set.Match(low.encode("ascii"))
+        finally:
+            calls.inside.pop()
+        return [self._detectors[index] for index in sorted(found or ())]
 
 
 def _telling(anchor: str) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from ffe_otel.redaction.encoded import decode
 from ffe_otel.redaction.gate import make_gate
 from ffe_otel.redaction.keys import KeyDetector, QueryDetector
 from ffe_otel.redaction.names import NameIndex
@@ -23,7 +24,7 @@ from ffe_otel.redaction.scanners import (
     UserinfoDetector,
     lowered,
 )
-from ffe_otel.redaction.spans import SelfGated, cut, hide_markers, merge
+from ffe_otel.redaction.spans import SelfGated, Span, cut, hide_markers, merge
 from ffe_otel.redaction.words import WordDetector
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
     from ffe_otel.redaction.gate import Gate, GateName
-    from ffe_otel.redaction.spans import Detector, Span
+    from ffe_otel.redaction.spans import Detector
 
 DEFAULT_LIMIT: Final = 65_536
 FAILED: Final = "[redacted:failed]"
@@ -198,12 +199,22 @@ class Redactor:
 
     def _spans(self, text: str, state: _State) -> list[Span]:
         seen = hide_markers(text)
-        low = lowered(seen)
+        found = self._detect(seen, state)
+        if (decoded := decode(seen)) is not None:
+            encoded = (
+                Span(decoded.original(span.start), decoded.original(span.end), span.rule)
+                for look in decoded.texts
+                for span in self._detect(look, state)
+            )
+            found = chain(found, encoded)
+        return merge((s for s in found if not self._stays(text[s.start : s.end])), seen)
+
+    def _detect(self, text: str, state: _State) -> Iterable[Span]:
+        low = lowered(text)
         ungated = self._gate_name == "none"
         detectors: list[Detector | SelfGated] = [*state.gate(low)]
         detectors += [d for d in state.self_gated if ungated or d.wanted(low)]
-        found = chain.from_iterable(d.find(seen, low) for d in detectors)
-        return merge((s for s in found if not self._stays(text[s.start : s.end])), seen)
+        return chain.from_iterable(d.find(text, low) for d in detectors)
 
     def _stays(self, value: str) -> bool:
         """Say whether the allow-list names a value."""

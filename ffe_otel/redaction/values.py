@@ -30,8 +30,11 @@ _PROSE: Final = frozenset(
      "dict", "list", "any", "object", "optional[str]", "secretstr", "string"}
 )  # fmt: skip
 _MASK: Final = re.compile(r"[*•.xX#_\-]{2,64}")
+# What an example configuration says in place of a key: YOUR_API_KEY, your-token-here.
+_TO_FILL_IN: Final = r"(?i:your[_-][a-z_-]{0,48}(?:key|secret|token|password|passphrase|here))"
 _PLACEHOLDER: Final = re.compile(
-    r"\$\{?[A-Za-z_][A-Za-z0-9_]{0,63}\}?|%(?:\([a-z_]{1,40}\))?[srd]|\{[a-z_.!:]{0,40}\}"
+    rf"\$\{{?[A-Za-z_][A-Za-z0-9_]{{0,63}}(?::-?(?:{_TO_FILL_IN})?)?\}}?|-?{_TO_FILL_IN}"
+    r"|%(?:\([a-z_]{1,40}\))?[srd]|\{[a-z_.!:]{0,40}\}"
     r"|<[A-Za-z][A-Za-z _-]{0,40}>|\[?(?:REDACTED|redacted|MASKED|masked|HIDDEN|hidden)\]?"
 )
 _WORD_BREAK: Final = re.compile(r"[-_.]")

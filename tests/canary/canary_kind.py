@@ -155,3 +155,12 @@ def uuids(rng: Random) -> Secret:
     """Make a secret that is a UUID."""
     text = uuid(rng)
     return Secret(text, (text,))
+
+
+def luhn(digits: str) -> int:
+    """The digit that makes these digits a number with Luhn's check digit."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return -total % 10

@@ -8,7 +8,7 @@ and ``uninstall`` both leave the process as it was.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, propagate, trace
@@ -34,12 +34,7 @@ from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import existing, otlp, prometheus, seams
 from ffe_otel.export.stats import ExportStats
-from ffe_otel.redaction import (
-    Redactor,
-    configured_catalogue,
-    harvest_literals,
-    harvest_settings,
-)
+from ffe_otel.redaction import configured_redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,16 +97,7 @@ class Assembly:
             self._stack.callback(make_way(page, self._handle.runtime.failed))
 
     def _redaction(self) -> None:
-        options = self._config.redaction
-        self._redactor = Redactor(
-            configured_catalogue(options),
-            literals=(
-                *options.secrets,
-                *harvest_settings(asdict(self._config)),
-                *harvest_literals(os.environ),
-            ),
-            allow_query_parameters=options.allow_query_parameters,
-        )
+        self._redactor = configured_redactor(self._config, os.environ)
         self._stats = ExportStats()
         self._handle.redactor, self._handle.stats = self._redactor, self._stats
         self._stack.callback(

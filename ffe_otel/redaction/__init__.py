@@ -8,6 +8,7 @@ from ffe_otel.redaction.catalogue import (
     Rule,
     load_catalogue,
 )
+from ffe_otel.redaction.configured import configured_redactor
 from ffe_otel.redaction.harvest import harvest_literals, harvest_settings
 from ffe_otel.redaction.plugins import configured_catalogue
 from ffe_otel.redaction.redactor import Redactor
@@ -22,6 +23,7 @@ __all__ = [
     "Rule",
     "Span",
     "configured_catalogue",
+    "configured_redactor",
     "harvest_literals",
     "harvest_settings",
     "load_catalogue",

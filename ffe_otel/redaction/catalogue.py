@@ -118,7 +118,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The rules in force, in order of precedence, and what they leave alone.
+    """The rules in force, in order of precedence, those that are off, and what stays.
 
     ``allowed_keys`` are this project's own attribute names, and those of the allow-list: their
     values are searched like every text, but never taken out because of the name.
@@ -127,6 +127,7 @@ class Catalogue:
     rules: tuple[Rule, ...]
     allow: AllowList = AllowList()
     makers: Mapping[str, DetectorMaker] = field(default_factory=dict)
+    off: tuple[Rule, ...] = ()
 
     @property
     def allowed_keys(self) -> frozenset[str]:
@@ -191,16 +192,17 @@ def load_catalogue(
     if jurisdiction:
         _refuse_unknown("jurisdiction", [jurisdiction], document.jurisdictions)
     on = {*classes, *document.jurisdictions.get(jurisdiction, ())}
-    chosen = (
-        _with_own_names(rule)
+    chosen = [
+        rule
         for rule in rules.values()
         if rule.id not in disabled
         and (rule.enabled or rule.id in enabled or rule.sensitivity in on)
-    )
+    ]
+    off = tuple(rule for rule in rules.values() if rule not in chosen)
     for rule in rules.values():
         if rule.kind == "detector" and rule.id not in makers:
             raise CatalogueError(f"{rule.id}: no plugin brings a detector for this rule")
-    return Catalogue(tuple(chosen), document.allow, makers)
+    return Catalogue(tuple(map(_with_own_names, chosen)), document.allow, makers, off)
 
 
 def _with_own_names(rule: Rule) -> Rule:

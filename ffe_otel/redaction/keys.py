@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _NAME_CHARACTERS: Final = string.ascii_letters + string.digits + "_.-"
 _LONGEST: Final = 64
+# Where a value that was opened is closed again; one that is not ends with its line.
+_FARTHEST: Final = 8_192
 _QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
 _SEPARATOR: Final = re.compile(
     rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}"
@@ -64,7 +66,6 @@ _BARE: Final = re.compile(
 )
 _QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
 _LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
-_ELEMENT: Final = re.compile(r"[^<]+")
 _SCHEME: Final = re.compile(
     r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256))"
     r"[ \t,]{1,4}",
@@ -311,7 +312,7 @@ def _read(text: str, start: int, op: str, extent: str, *, query: bool) -> Iterat
     if query:
         yield from _query(text, start)
     elif op == ">":
-        yield from _bare(text, start, _ELEMENT)
+        yield from _element(text, start)
     elif text[start : start + 1] in {"(", "["} and (first := _quoted(text, start + 1)):
         yield from _items(text, first)
     elif (value := _quoted(text, start)) is not None:
@@ -339,13 +340,18 @@ def _quoted(text: str, start: int) -> _Value | None:
     if end >= 0:
         return _Value(begin, end, bare=False, resume=end + len(quote))
     # Cut off, or no quotation mark at all: better too much than too little.
-    end = text.find("\n", begin)
-    end = len(text) if end < 0 else end
+    end = _line_end(text, begin)
     return _Value(begin, end, bare=False, resume=end)
 
 
+def _line_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
 def _closing(text: str, start: int, quote: str) -> int:
-    position = text.find(quote, start)
+    far = start + _FARTHEST
+    position = text.find(quote, start, far)
     while position >= 0:
         chunk = text[max(start, position - 32) : position]
         backslashes = len(chunk) - len(chunk.rstrip("\\"))
@@ -354,7 +360,7 @@ def _closing(text: str, start: int, quote: str) -> int:
         ends = text[position + 1 : position + 2] in _BEHIND_STRING
         if backslashes == 0 or (len(quote) == 1 and backslashes % 2 == 0 and ends):
             return position
-        position = text.find(quote, position + 1)
+        position = text.find(quote, position + 1, far)
     return -1
 
 
@@ -374,7 +380,14 @@ def _bare(text: str, start: int, pattern: re.Pattern[str]) -> Iterator[_Value]:
     if match is None:
         return
     stripped = len(match[0].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
-    yield _Value(start, start + stripped, bare=pattern is not _ELEMENT, resume=start + stripped)
+    yield _Value(start, start + stripped, bare=True, resume=start + stripped)
+
+
+def _element(text: str, start: int) -> Iterator[_Value]:
+    end = text.find("<", start, start + _FARTHEST)
+    end = _line_end(text, start) if end < 0 else end
+    if end > start:
+        yield _Value(start, end, bare=False, resume=end)
 
 
 def _encoded(text: str, start: int) -> Iterator[_Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 from collections import Counter
 from itertools import chain
@@ -24,7 +25,7 @@ from ffe_otel.redaction.scanners import (
     UserinfoDetector,
     lowered,
 )
-from ffe_otel.redaction.spans import SelfGated, Span, cut, hide_markers, merge
+from ffe_otel.redaction.spans import SelfGated, Span, cut, hide_markers, merge, widen
 from ffe_otel.redaction.words import WordDetector
 
 if TYPE_CHECKING:
@@ -182,22 +183,32 @@ class Redactor:
         # What lies beyond is dropped unread. The margin lets a secret that begins before
         # the cut be recognised by what follows it.
         window = text if len(text) <= kept else text[: kept + _LOOK_AHEAD]
-        spans = self._spans(window, state)
+        spans = self._located(window, state)
         if not spans and len(text) <= kept:
             _remember(text, state.clean)
             return text
-        rules: list[Rule] = []
-        # A marker makes a new neighbourhood, where more may be recognised.
-        for _ in range(_MOST_PASSES):
-            window, found = cut(window, spans, kept)
-            rules += found
-            spans = self._spans(window, state) if found else []
-            if not spans:
-                break
+        redacted, rules = cut(window, spans, kept)
         self._count(surface, rules, truncated=len(text) > kept)
-        return window
+        return redacted
 
-    def _spans(self, text: str, state: _State) -> list[Span]:
+    def spans(self, text: str) -> list[Span]:
+        """What :meth:`text` replaces, sorted and apart from each other; counts nothing.
+
+        The text is looked at as a whole, however long. Raises what a detector raises.
+        """
+        return self._located(text, self._state)
+
+    def _located(self, text: str, state: _State) -> list[Span]:
+        spans = self._pass(text, state)
+        for _ in range(_MOST_PASSES if spans else 0):
+            # A marker makes a new neighbourhood, where more may be recognised.
+            more = self._pass(cut(text, spans, sys.maxsize)[0], state)
+            if not more:
+                break
+            spans = widen(spans, more)
+        return spans
+
+    def _pass(self, text: str, state: _State) -> list[Span]:
         seen = hide_markers(text)
         found = self._detect(seen, state)
         if (decoded := decode(seen)) is not None:

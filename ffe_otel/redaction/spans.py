@@ -8,12 +8,13 @@ sight.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from ffe_otel.redaction.values import MARKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ffe_otel.redaction.catalogue import Rule
 
@@ -99,6 +100,41 @@ def merge(spans: Iterable[Span], text: str) -> list[Span]:
         else:
             merged.append(span)
     return merged
+
+
+def widen(spans: Sequence[Span], more: Iterable[Span]) -> list[Span]:
+    """Join spans of a text with ``more``, found once markers stood in their place.
+
+    What reaches into a marker takes in all that the marker hides.
+
+    Returns:
+        Spans of the original text, sorted and apart from each other.
+    """
+    begins: list[int] = []
+    ends: list[int] = []
+    shift = 0
+    for span in spans:
+        begins.append(span.start - shift)
+        ends.append(begins[-1] + len(span.rule.marker))
+        shift = span.end - ends[-1]
+
+    def start(position: int) -> int:
+        index = bisect_right(begins, position) - 1
+        if index < 0:
+            return position
+        over = position - ends[index]
+        return spans[index].start if over < 0 else spans[index].end + over
+
+    def end(position: int) -> int:
+        index = bisect_left(begins, position) - 1
+        return position if index < 0 else spans[index].end + max(0, position - ends[index])
+
+    found = [Span(start(s.start), end(s.end), s.rule) for s in more]
+    widened: list[Span] = []
+    for span in sorted((*found, *spans), key=lambda s: (s.start, -s.end)):
+        if not widened or span.start >= widened[-1].end:
+            widened.append(span)
+    return widened
 
 
 def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, list[Rule]]:

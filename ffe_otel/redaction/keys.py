@@ -14,21 +14,15 @@ from __future__ import annotations
 
 import re
 import string
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.containers import leaves
-from ffe_otel.redaction.spans import Span, positions
-from ffe_otel.redaction.values import (
-    LONGEST_RANDOM,
-    is_code,
-    is_name_list,
-    is_opaque,
-    is_random,
-    is_secret,
-)
+from ffe_otel.redaction.spans import Span, paced, positions
+from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_random, is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from ffe_otel.redaction.catalogue import Rule
     from ffe_otel.redaction.names import NameIndex
@@ -37,6 +31,9 @@ _NAME_CHARACTERS: Final = string.ascii_letters + string.digits + "_.-"
 _LONGEST: Final = 64
 # Where a value that was opened is closed again; one that is not ends with its line.
 _FARTHEST: Final = 8_192
+# Characters of a value without quotes that decide on it. All of it is read once it is taken:
+# a long text full of names would otherwise be read to its end from each of them.
+_PROBE: Final = 512
 _QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
 _SEPARATOR: Final = re.compile(
     rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}"
@@ -50,7 +47,6 @@ _PROSE_SEPARATOR: Final = re.compile(
     r"|[ \t](?:(?:as|is|was)[ \t])?(?=[^\s(\[{<>=|&,;:-])"
 )
 _PROSE: Final = "~"
-_BOUNDED: Final = frozenset({"random", "mixed"})
 _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 # Words that end names of secrets and stand in every other line: the word before is looked for.
 _COMMON: Final = frozenset(
@@ -78,12 +74,16 @@ _TRAILING: Final = ")]}.,;:!?>"
 
 
 class _Value(NamedTuple):
-    """A value found: where it is, whether it was bare, where to go on reading."""
+    """A value found: where it is, whether it was bare, where to go on reading.
+
+    One that is not ``whole`` was read as far as is needed to decide on it.
+    """
 
     start: int
     end: int
     bare: bool
     resume: int
+    whole: bool = True
 
 
 class KeyDetector:
@@ -108,9 +108,12 @@ class KeyDetector:
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the values (see :class:`Detector`)."""
-        hits = sorted(p for anchor in self.anchors for p in positions(low, anchor))
+        return self.find_at(text, low, self.anchors)
+
+    def find_at(self, text: str, low: str, anchors: Sequence[str]) -> Iterator[Span]:
+        """The same, if none but ``anchors`` stand in the text."""
         done = 0
-        for hit in hits:
+        for hit in paced(_hits(low, anchors), low):
             if hit < done:
                 continue
             right = hit + _run_right(text, hit)
@@ -125,11 +128,16 @@ class KeyDetector:
 
     def _values(self, text: str, left: int, right: int) -> Iterator[tuple[_Value, Rule]]:
         """The values of the name at ``left`` to ``right``, which may be no secret's name."""
-        right, separator = _separator(text, left, right)
-        if separator is None:
-            return
         rule = self._rule(text, left, right)
         if rule is None:
+            right, separator = _longer(text, right)
+            rule = separator and self._rule(text, left, right)
+        else:
+            longer, separator = _separator(text, left, right)
+            if longer > right:
+                right = longer
+                rule = self._rule(text, left, right)
+        if separator is None or rule is None:
             return
         query = left > 0 and text[left - 1] in "?&;"
         if query and (rule.words == "alone" or text[left:right].lower() in self._allowed):
@@ -153,9 +161,10 @@ class KeyDetector:
                 if self._is_leaf(text[first:end], rule):
                     yield _Value(first, end, bare=False, resume=start)
             return
-        for value in _read_bounded(text, start, op, rule, query=query):
+        read = partial(_read, text, start, op, rule.extent, query=query)
+        for value in read(far=start + _PROBE):
             if query or self._accept(text, value, rule, op, name):
-                yield value
+                yield value if value.whole else next(read(far=len(text)), value)
 
     def _rule(self, text: str, left: int, right: int) -> Rule | None:
         """The rule of a name; "API key" counts as one name."""
@@ -200,6 +209,12 @@ class KeyDetector:
         return is_secret(content, rule, bare=value.bare)
 
 
+def _hits(low: str, anchors: Sequence[str]) -> Iterable[int]:
+    if len(anchors) == 1:
+        return positions(low, anchors[0])
+    return sorted(p for anchor in anchors for p in positions(low, anchor))
+
+
 def _stands_out(content: str, rule: Rule) -> bool:
     """Say whether a word in a sentence looks like a credential, not like a word."""
     if rule.numbers and content.isdigit():
@@ -217,10 +232,11 @@ class QueryDetector:
     def __init__(self, rules: Sequence[Rule], allowed_parameters: Collection[str]) -> None:
         """Look for ``rules``; ``allowed_parameters`` stay."""
         self._names = {
-            f"{name.lower()}=": rule
+            f"{mark}{name.lower()}=": rule
             for rule in rules
             for name in rule.names
             if name.lower() not in allowed_parameters
+            for mark in "?&;"
         }
         self.anchors = tuple(self._names)
 
@@ -229,9 +245,9 @@ class QueryDetector:
         for anchor, rule in self._names.items():
             done = 0
             for position in positions(low, anchor):
-                if position <= done or text[position - 1] not in "?&;":
+                if position < done:
                     continue
-                for value in _query(text, position + len(anchor)):
+                for value in _query(text, position + len(anchor), len(text)):
                     done = value.resume
                     yield Span(value.start, value.end, rule)
 
@@ -260,13 +276,18 @@ def _separator(text: str, left: int, right: int) -> tuple[int, re.Match[str] | N
         return right, separator
     if text.startswith("--", left):
         return right, _FLAG_SEPARATOR.match(text, right)
-    if separator is None and text[right : right + 1] == " ":
-        # "Account ID: 1"
-        longer = right + 1 + _run_right(text, right + 1)
-        separator = _SEPARATOR.match(text, longer)
-        if separator is not None and separator["op"] in {":", "="}:
-            return longer, separator
+    if separator is None and (longer := _longer(text, right))[1]:
+        return longer
     return right, _PROSE_SEPARATOR.match(text, right)
+
+
+def _longer(text: str, right: int) -> tuple[int, re.Match[str] | None]:
+    """The end of a name that has another word, and its separator: "Account ID: 1"."""
+    if text[right : right + 1] != " ":
+        return right, None
+    end = right + 1 + _run_right(text, right + 1)
+    separator = _SEPARATOR.match(text, end)
+    return end, separator if separator and separator["op"] in {":", "="} else None
 
 
 def _wordless(separator: re.Match[str]) -> str:
@@ -292,25 +313,12 @@ def _fits(text: str, left: int, separator: re.Match[str]) -> bool:
     return text[before] in "(["
 
 
-def _read_bounded(text: str, start: int, op: str, rule: Rule, *, query: bool) -> Iterator[_Value]:
-    """:func:`_read`, but no further than a value of the rule can reach.
-
-    One that is refused may hold further names, so what was read is read again for each.
-    """
-    if rule.values not in _BOUNDED:
-        yield from _read(text, start, op, rule.extent, query=query)
-        return
-    window = text[start : start + LONGEST_RANDOM + 1]
-    for value in _read(window, 0, op, rule.extent, query=query):
-        yield value._replace(
-            start=value.start + start, end=value.end + start, resume=value.resume + start
-        )
-
-
-def _read(text: str, start: int, op: str, extent: str, *, query: bool) -> Iterator[_Value]:
+def _read(
+    text: str, start: int, op: str, extent: str, *, query: bool, far: int
+) -> Iterator[_Value]:
     """Read the value, or the values of a list, at ``start``."""
     if query:
-        yield from _query(text, start)
+        yield from _query(text, start, far)
     elif op == ">":
         yield from _element(text, start)
     elif text[start : start + 1] in {"(", "["} and (first := _quoted(text, start + 1)):
@@ -320,13 +328,13 @@ def _read(text: str, start: int, op: str, extent: str, *, query: bool) -> Iterat
     elif text[start : start + 1] in {"{", "["} or start >= len(text):
         return
     elif op[0] == "%":
-        yield from _encoded(text, start)
+        yield from _encoded(text, start, far)
     elif extent == "word":
-        yield from _bare(text, start, _BARE)
+        yield from _bare(text, start, _BARE, far)
     elif extent == "line":
-        yield from _bare(text, start, _LINE)
+        yield from _bare(text, start, _LINE, far)
     else:
-        yield from _scheme(text, start)
+        yield from _scheme(text, start, far)
 
 
 def _quoted(text: str, start: int) -> _Value | None:
@@ -371,16 +379,17 @@ def _items(text: str, value: _Value | None) -> Iterator[_Value]:
         value = None if gap is None or gap.end() == value.resume else _quoted(text, gap.end())
 
 
-def _query(text: str, start: int) -> Iterator[_Value]:
-    return _bare(text, start, _QUERY)
+def _query(text: str, start: int, far: int) -> Iterator[_Value]:
+    return _bare(text, start, _QUERY, far)
 
 
-def _bare(text: str, start: int, pattern: re.Pattern[str]) -> Iterator[_Value]:
-    match = pattern.match(text, start)
+def _bare(text: str, start: int, pattern: re.Pattern[str], far: int) -> Iterator[_Value]:
+    match = pattern.match(text, start, far)
     if match is None:
         return
     stripped = len(match[0].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
-    yield _Value(start, start + stripped, bare=True, resume=start + stripped)
+    end = start + stripped
+    yield _Value(start, end, bare=True, resume=end, whole=match.end() + _LONGEST < far)
 
 
 def _element(text: str, start: int) -> Iterator[_Value]:
@@ -390,18 +399,18 @@ def _element(text: str, start: int) -> Iterator[_Value]:
         yield _Value(start, end, bare=False, resume=end)
 
 
-def _encoded(text: str, start: int) -> Iterator[_Value]:
-    for value in _query(text, start):
+def _encoded(text: str, start: int, far: int) -> Iterator[_Value]:
+    for value in _query(text, start, far):
         content = text[value.start : value.end]
         end = min((p for p in (content.find("%26"), content.find("%22")) if p >= 0), default=-1)
         yield value if end < 0 else value._replace(end=start + end, resume=start + end)
 
 
-def _scheme(text: str, start: int) -> Iterator[_Value]:
+def _scheme(text: str, start: int, far: int) -> Iterator[_Value]:
     scheme = _SCHEME.match(text, start)
     if scheme is None:
-        yield from _bare(text, start, _BARE)
+        yield from _bare(text, start, _BARE, far)
         return
     pattern = _LINE if scheme["list"] else _BARE
-    for value in _bare(text, scheme.end(), pattern):
+    for value in _bare(text, scheme.end(), pattern, far):
         yield value._replace(start=start)

@@ -12,7 +12,7 @@ import string
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.scanners import zeroed
-from ffe_otel.redaction.spans import Span, positions
+from ffe_otel.redaction.spans import Span, paced, positions
 from ffe_otel.redaction.values import counts_something
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CardDetector:
         """Yield the numbers (see :class:`Detector`)."""
         shape = zeroed(low)
         for anchor in self.digit_anchors:
-            for start in _starts(shape, anchor):
+            for start in paced(_starts(shape, anchor), shape):
                 match = _CARD.match(text, start)
                 if match is None:
                     continue
@@ -66,11 +66,12 @@ class CardDetector:
 
 def _starts(shape: str, anchor: str) -> Iterator[int]:
     """Where an anchor stands, once for each run of digits."""
-    position = shape.find(anchor)
-    while position >= 0:
-        yield position
-        run = _RUN.match(shape, position)
-        position = shape.find(anchor, run.end() if run else position + 1)
+    done = 0
+    for position in positions(shape, anchor):
+        if position >= done:
+            yield position
+            run = _RUN.match(shape, position)
+            done = run.end() if run else position + 1
 
 
 def is_luhn(digits: str) -> bool:
@@ -110,7 +111,7 @@ class IbanDetector:
         """Yield the numbers (see :class:`Detector`)."""
         shape = zeroed(low)
         for anchor in self.digit_anchors:
-            for position in _starts(shape, anchor):
+            for position in paced(_starts(shape, anchor), shape):
                 head = _IBAN_HEAD.search(text, max(0, position - _BEFORE), position + 5)
                 end = _iban_end(text, head.start()) if head else -1
                 if head and end >= 0:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from ffe_otel.redaction.spans import Span
+from ffe_otel.redaction.spans import LONG, Span, paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,8 @@ _FEWEST: Final = 12
 _LETTERS: Final = string.ascii_lowercase.encode()
 _GAPS: Final = bytes.maketrans(b"\"',\n\r\t", b"      ")
 _TELLTALE: Final = b" " * (_FEWEST - 1)
+_WORDS: Final = bytes(c if chr(c) in string.ascii_lowercase else 32 for c in range(256))
+_KNOWN: Final = bytes([True]) * _FEWEST
 _WORD: Final = re.compile(r"[a-z]+")
 _GAP: Final = re.compile(r"[ \"',\r\n\t]{1,6}")
 
@@ -41,15 +43,21 @@ class PhraseDetector:
         self._rule = rule
 
     def wanted(self, low: str) -> bool:
-        """See :class:`SelfGated`: eleven gaps with nothing but letters between them."""
-        return _TELLTALE in low.encode("ascii").translate(_GAPS, _LETTERS)
+        """See :class:`SelfGated`: eleven gaps with only letters between, twelve known words."""
+        data = low.encode("ascii")
+        if _TELLTALE not in data.translate(_GAPS, _LETTERS):
+            return False
+        if len(low) > LONG:
+            return True
+        words = data.translate(_WORDS).decode("ascii").split()
+        return _KNOWN in bytes(map(_numbers().__contains__, words))
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the phrases (see :class:`Detector`)."""
         del text
         known = _numbers()
         run: list[tuple[int, int, int]] = []
-        for word in _WORD.finditer(low):
+        for word in paced(_WORD.finditer(low), low):
             number = known.get(word[0])
             joined = not run or _GAP.fullmatch(low, run[-1][1], word.start())
             if number is None or not joined:

@@ -8,7 +8,6 @@ import re
 import sys
 import threading
 from collections import Counter
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ffe_otel.redaction.encoded import decode
@@ -25,14 +24,22 @@ from ffe_otel.redaction.scanners import (
     UserinfoDetector,
     lowered,
 )
-from ffe_otel.redaction.spans import SelfGated, Span, cut, hide_markers, merge, widen
+from ffe_otel.redaction.spans import (
+    SelfGated,
+    Span,
+    cut,
+    hide_markers,
+    merge,
+    paced,
+    widen,
+)
 from ffe_otel.redaction.words import WordDetector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
-    from ffe_otel.redaction.gate import Gate, GateName
+    from ffe_otel.redaction.gate import Choice, Gate, GateName
     from ffe_otel.redaction.spans import Detector
 
 DEFAULT_LIMIT: Final = 65_536
@@ -212,20 +219,25 @@ class Redactor:
         seen = hide_markers(text)
         found = self._detect(seen, state)
         if (decoded := decode(seen)) is not None:
-            encoded = (
+            found += [
                 Span(decoded.original(span.start), decoded.original(span.end), span.rule)
                 for look in decoded.texts
                 for span in self._detect(look, state)
-            )
-            found = chain(found, encoded)
-        return merge((s for s in found if not self._stays(text[s.start : s.end])), seen)
+            ]
+        if not found:
+            return found
+        kept = (s for s in paced(found, seen) if not self._stays(text[s.start : s.end]))
+        return merge(kept, seen)
 
-    def _detect(self, text: str, state: _State) -> Iterable[Span]:
+    def _detect(self, text: str, state: _State) -> list[Span]:
         low = lowered(text)
-        ungated = self._gate_name == "none"
-        detectors: list[Detector | SelfGated] = [*state.gate(low)]
-        detectors += [d for d in state.self_gated if ungated or d.wanted(low)]
-        return chain.from_iterable(d.find(text, low) for d in detectors)
+        found: list[Span] = []
+        for choice in paced(state.gate(low), low):
+            found.extend(paced(_find(choice, text, low), low))
+        for detector in paced(state.self_gated, low):
+            if self._gate_name == "none" or detector.wanted(low):
+                found.extend(paced(detector.find(text, low), low))
+        return found
 
     def _stays(self, value: str) -> bool:
         """Say whether the allow-list names a value."""
@@ -266,6 +278,13 @@ _MAKERS: Final[Mapping[str, Callable[[Rule], Detector | SelfGated]]] = {
     "phone": PhoneDetector,
     "phrase": PhraseDetector,
 }
+
+
+def _find(choice: Choice, text: str, low: str) -> Iterator[Span]:
+    detector, anchors = choice
+    if isinstance(detector, KeyDetector):
+        return detector.find_at(text, low, anchors)
+    return detector.find(text, low)
 
 
 def _remember(text: str, clean: set[str]) -> None:

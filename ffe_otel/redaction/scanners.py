@@ -140,13 +140,16 @@ class PemDetector:
             label = _PEM_LABEL.match(text, position) if position >= done else None
             if label is None or "PRIVATE" not in label[1].upper():
                 continue
-            body = _PEM_BODY.match(text, label.end())
-            done = body.end() if body else label.end()
-            # The body runs through the END line and into the words behind it; the headers of a
-            # PGP block hold characters that no body has.
-            following = low.find(_PEM_BEGIN, label.end())
-            stop = min(label.end() + _LONGEST_PEM, following if following >= 0 else len(text))
-            closing = low.find("-----end ", label.end(), max(done, stop))
+            first = done = label.end()
+            far = first + _LONGEST_PEM
+            following = low.find(_PEM_BEGIN, first, far)
+            # The headers of a PGP block hold characters that no body has.
+            closing = low.find("-----end ", first, far if following < 0 else following)
+            if closing < 0:
+                body = _PEM_BODY.match(text, first)
+                done = body.end() if body else first
+                # The body runs through the END line and into the words behind it.
+                closing = low.find("-----end ", first, done)
             if closing >= 0:
                 line = low.find("-----", closing + 9, closing + 80)
                 done = line + 5 if line >= 0 else done
@@ -170,10 +173,8 @@ class LiteralDetector:
         """Yield the matches (see :class:`Detector`)."""
         del low
         for value in self._values:
-            position = text.find(value)
-            while position >= 0:
+            for position in positions(text, value, len(value)):
                 yield Span(position, position + len(value), self._rule)
-                position = text.find(value, position + len(value))
 
 
 def lowered(text: str) -> str:

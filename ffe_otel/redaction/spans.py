@@ -9,7 +9,8 @@ sight.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ffe_otel.redaction.values import MARKER
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 
 _MARKER_START: Final = "[redacted:"
+LONG: Final = 16_384
+"""Characters from which on a text is worked through with rests for other threads."""
+_WORK: Final = 0.002
+T = TypeVar("T")
 
 
 class Span(NamedTuple):
@@ -64,12 +69,36 @@ class SelfGated(Protocol):
         ...
 
 
-def positions(low: str, anchor: str) -> Iterator[int]:
-    """Where ``anchor`` stands in ``low``."""
-    position = low.find(anchor)
-    while position >= 0:
-        yield position
-        position = low.find(anchor, position + 1)
+def positions(low: str, anchor: str, step: int = 1) -> Iterator[int]:
+    """Where ``anchor`` stands in ``low``; looks on ``step`` characters behind each place."""
+    # One search through a long text may take too long already.
+    following = 0
+    for start in paced(range(0, len(low), LONG), low):
+        end = start + LONG + len(anchor) - 1
+        position = low.find(anchor, max(start, following), end)
+        while position >= 0:
+            yield position
+            following = position + step
+            position = low.find(anchor, following, end)
+
+
+def paced(items: Iterable[T], text: str) -> Iterator[T]:
+    """Go through ``items``; if ``text`` is long, let other threads run now and then.
+
+    Without that they would wait for the interpreter's switch interval each time they need
+    the interpreter. A sleep of no length would not do: it mostly takes the interpreter back
+    before another thread has woken up.
+    """
+    return iter(items) if len(text) <= LONG else _resting(items)
+
+
+def _resting(items: Iterable[T]) -> Iterator[T]:
+    due = 0.0
+    for item in items:
+        if perf_counter() >= due:
+            sleep(1e-6)
+            due = perf_counter() + _WORK
+        yield item
 
 
 def hide_markers(text: str) -> str:
@@ -77,7 +106,14 @@ def hide_markers(text: str) -> str:
 
     A detector must see that something stands there, but nothing to take out again.
     """
-    return MARKER.sub(lambda m: "\0" * len(m[0]), text) if _MARKER_START in text else text
+    if _MARKER_START not in text:
+        return text
+    pieces: list[str] = []
+    position = 0
+    for marker in paced(MARKER.finditer(text), text):
+        pieces += (text[position : marker.start()], "\0" * len(marker[0]))
+        position = marker.end()
+    return "".join((*pieces, text[position:]))
 
 
 def merge(spans: Iterable[Span], text: str) -> list[Span]:
@@ -91,7 +127,7 @@ def merge(spans: Iterable[Span], text: str) -> list[Span]:
         text: the text they saw, see :func:`hide_markers`.
     """
     merged: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+    for span in paced(sorted(spans, key=lambda s: (s.start, -s.end)), text):
         if not text[span.start : span.end].strip("\0 "):
             continue
         if merged and span.start < merged[-1].end:
@@ -150,7 +186,7 @@ def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, list[Rule]]:
     pieces: list[str] = []
     rules: list[Rule] = []
     position, room = 0, limit
-    for span in spans:
+    for span in paced(spans, text):
         if span.start >= limit:
             break
         piece = text[position : span.start][:room]

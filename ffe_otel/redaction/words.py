@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.checks import CHECKS
-from ffe_otel.redaction.spans import Span
+from ffe_otel.redaction.spans import Span, paced
 from ffe_otel.redaction.values import counts_something
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ _LONGEST: Final = 512
 _LOOK_BACK: Final = 64
 
 
-class Word(NamedTuple):
-    """A word and the text before it on its line."""
+class _Test(NamedTuple):
+    """A rule, and what a word and the text before it have to pass."""
 
-    text: str
-    before: str
+    rule: Rule
+    pattern: re.Pattern[str] | None
+    context: Callable[[str], bool] | None
+    look: Callable[[str], bool]
 
 
 class WordDetector:
@@ -49,7 +51,11 @@ class WordDetector:
 
         ``allowed_parameters`` are query parameters, in lower case, that stay.
         """
-        self._rules = tuple((rule, _test(rule, frozenset(allowed_parameters))) for rule in rules)
+        self._tests = tuple(_test(rule, frozenset(allowed_parameters)) for rule in rules)
+        # The last words of all names; without any of them no context has to be looked at.
+        self._telling = tuple(
+            {re.split("[ _.-]", name.lower())[-1] for rule in rules for name in rule.names}
+        )
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: 16 letters and digits in a row."""
@@ -57,18 +63,34 @@ class WordDetector:
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the words (see :class:`Detector`)."""
-        shape = low.encode("ascii").translate(_CLASSES).decode("ascii")
-        done = 0
-        position = shape.find("a" * _SHORTEST)
-        while position >= 0:
-            start, end = _extent(text, max(done, position - _LONGEST), position)
-            before = text[max(0, start - _LOOK_BACK) : start].rpartition("\n")[2]
-            word = Word(text[start:end], before)
-            rule = next((rule for rule, test in self._rules if test(word)), None)
+        for start, end in paced(_words(text, low), low):
+            rule = self._rule(text[start:end], text[max(0, start - _LOOK_BACK) : start])
             if rule is not None:
                 yield Span(start, end, rule)
-            done = max(end, position + _SHORTEST)
-            position = shape.find("a" * _SHORTEST, done)
+
+    def _rule(self, word: str, before: str) -> Rule | None:
+        """The first rule a word fits, which stands behind ``before``."""
+        is_told = any(map(before.lower().__contains__, self._telling))
+        before = before.rpartition("\n")[2]
+        for rule, pattern, context, look in self._tests:
+            if rule.names and not is_told:
+                continue
+            if pattern is not None and pattern.fullmatch(word) is None:
+                continue
+            if (context is None or context(before)) and look(word):
+                return rule
+        return None
+
+
+def _words(text: str, low: str) -> Iterator[tuple[int, int]]:
+    shape = low.encode("ascii").translate(_CLASSES).decode("ascii")
+    done = 0
+    position = shape.find("a" * _SHORTEST)
+    while position >= 0:
+        start, end = _extent(text, max(done, position - _LONGEST), position)
+        yield start, end
+        done = max(end, position + _SHORTEST)
+        position = shape.find("a" * _SHORTEST, done)
 
 
 def _extent(text: str, earliest: int, position: int) -> tuple[int, int]:
@@ -79,7 +101,7 @@ def _extent(text: str, earliest: int, position: int) -> tuple[int, int]:
     match = _WORD.match(text, position, position + _LONGEST)
     end = match.end() if match else position + _SHORTEST
     word = text[start:end]
-    if _WORDY.search(word):
+    if ("/" in word or "." in word) and _WORDY.search(word):
         start += max(word.rfind("/", 0, head), word.rfind(".", 0, head)) + 1
         stops = [p for p in (text.find("/", position, end), text.find(".", position, end)) if p > 0]
         end = min(stops, default=end)
@@ -96,17 +118,10 @@ _WORDY: Final = re.compile(
 )
 
 
-def _test(rule: Rule, allowed: Collection[str]) -> Callable[[Word], bool]:
+def _test(rule: Rule, allowed: Collection[str]) -> _Test:
     pattern = re.compile(rule.pattern, re.ASCII) if rule.pattern else None
-    look = CHECKS[rule.check]
     context = _query(allowed) if rule.where == "query" else _context(rule.names)
-
-    def test(word: Word) -> bool:
-        if context is not None and not context(word.before):
-            return False
-        return (pattern is None or pattern.fullmatch(word.text) is not None) and look(word.text)
-
-    return test
+    return _Test(rule, pattern, context, CHECKS[rule.check])
 
 
 # What may stand between a telling word and the secret: a few small words and signs, none of

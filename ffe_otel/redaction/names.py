@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MEMO_SIZE: Final = 4096
 _LONGEST_NAME: Final = 200
+# What stands in a marker is a rule's name, not that of a value.
+_MARKER_START: Final = "[redacted:"
 # What people put behind the name of a secret when they have more than one.
 _SUFFIX: Final = re.compile(
     r"(?:(?:[_.-](?:v?[0-9]{1,3}|prod|production|live|dev|test|testing|staging|stage|sandbox|demo"
@@ -58,7 +60,7 @@ class NameIndex:
         if len(name) > _LONGEST_NAME:
             return None
         rule = None
-        if name not in self._allowed:
+        if name not in self._allowed and _MARKER_START not in name:
             rule = self._search(name) or self._search(_SUFFIX.sub("", name))
         if len(self._memo) >= _MEMO_SIZE:
             self._memo.clear()

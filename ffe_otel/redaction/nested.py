@@ -86,7 +86,11 @@ class Walk:
     def _string(self, value: str, rule: Rule | None) -> str:
         if rule is not None and is_secret(value, rule, bare=False) and not self.stays(value):
             return self._hidden(rule)
-        return self.text(value, self.surface, self.limit)
+        redacted = self.text(value, self.surface, self.limit)
+        # With a marker in it the value may look like a credential that it did not look like.
+        if rule is not None and redacted != value and is_secret(redacted, rule, bare=False):
+            return self._hidden(rule)
+        return redacted
 
     def _hidden(self, rule: Rule) -> str:
         self.count(self.surface, rule)

@@ -37,10 +37,11 @@ def decode(text: str) -> Decoded | None:
     Each escape becomes the character of its number. That tears apart what is not ASCII, which
     no rule looks for. ``%00`` must not look like a marker (see ``hide_markers``).
     """
-    if "%" not in text:
+    form = "+" in text and "=" in text
+    if "%" not in text and not form:
         return None
     escaped = [m.start() - 2 * number for number, m in enumerate(_ESCAPE.finditer(text))]
-    if not escaped:
+    if not escaped and not form:
         return None
     written = (text, text.replace("+", " ")) if "+" in text else (text,)
     return Decoded(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from canary_kind import ALNUM, BASE58, DIGITS, HEX, LOWER_ALNUM, UPPER, URLSAFE, draw, luhn, uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 TICKERS = "AAPL MSFT GOOG AMZN NVDA TSLA META JPM XOM BRK.B SAP.DE 7203.T ^GSPC ES=F GC=F".split
 PAIRS = "BTCUSD ETHUSD BTC-USD EUR_USD GBP/JPY SOL-PERP XBTUSDT USDJPY BTC/USDT:USDT".split
@@ -196,8 +196,6 @@ ORDINARY = (
              ("bought 10 of {}", "ISIN {} is not tradable")),
     Ordinary("blob", _blob, ("chart.png", "payload", "body", "embedding"),
              ("image data:image/png;base64,{}", "received {}")),
-    Ordinary("cursor", lambda rng: draw(rng, URLSAFE, 24), ("cursor", "next_page"),
-             ("fetching the page after {}",)),
     Ordinary("path", _path, ("code.file.path", "path", "log.file.name"),
              ("saved to {}", 'File "{}", line 42, in analyze', "cannot open {}: no such file")),
     Ordinary("version", _version, ("service.version", "version"), ("running {}", "upgrade to {}")),
@@ -210,6 +208,12 @@ ORDINARY = (
     Ordinary("tokens", _tokens, ("gen_ai.usage.input_tokens", "max_tokens", "total_tokens"),
              ("prompt tokens: {}, completion tokens: 512", "max_tokens={} temperature=0.2",
               "token budget {} exceeded", "rate limiter: {} tokens/sec")),
+)  # fmt: skip
+
+# Opaque in form, and no secret: one in some thousand looks like a vendor's key.
+CURSORS = (
+    Ordinary("cursor", lambda rng: draw(rng, URLSAFE, 24), ("cursor", "next_page"),
+             ("fetching the page after {}",)),
 )  # fmt: skip
 
 # Said about secrets, without one.
@@ -241,11 +245,11 @@ SENTENCES = (
 )
 
 
-def ordinary(count: int, seed: str) -> Iterator[Value]:
+def ordinary(count: int, seed: str, sorts: Sequence[Ordinary] = ORDINARY) -> Iterator[Value]:
     """So many values, every sort in turn."""
     rng = Random(seed)
     for number in range(count):
-        sort = ORDINARY[number % len(ORDINARY)]
+        sort = sorts[number % len(sorts)]
         value = sort.make(rng)
         text = rng.choice(sort.texts).replace("{}", value)
         yield Value(sort.name, rng.choice(sort.keys), value, text)

@@ -210,7 +210,7 @@ class Program:
 
     def completion(self, row):
         with ffe_otel.cycle(["EURUSD"]), ffe_otel.llm_call("ollama", "llama3.2") as call:
-            answer = {"action": "HOLD", "reasoning": row["text"], "mark": row["mark"]}
+            answer = {"mark": row["mark"], "action": "HOLD", "reasoning": row["text"]}
             call.content("You trade EURUSD.", json.dumps(answer))
 
     def correlation_id(self, row):

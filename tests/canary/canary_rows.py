@@ -15,9 +15,6 @@ from canary_plan import plan
 _SEED = os.environ.get("FFE_CANARY_SEED", "")
 KNOWN = tuple(plan(CATALOGUE, 7, f"known{_SEED}"))
 UNKNOWN = tuple(plan(HELD_OUT, 1, f"held{_SEED}"))
-# Kinds whose rules are still to be written. Take out what the catalogue has learnt.
-WITHOUT_RULES = frozenset(
-    {"oanda_token", "iban", "card_number", "email", "phone", "client_ip", "seed_phrase",
-     "teams_webhook", "balance", "position_size", "profit_and_loss"}
-)  # fmt: skip
-GUARDED = tuple(row for row in KNOWN if row.kind not in WITHOUT_RULES)
+# Kinds that still leak, with the form that does: "(212) 555-0123" in a sentence.
+LEAKY = frozenset({"phone"})
+GUARDED = tuple(row for row in KNOWN if row.kind not in LEAKY)

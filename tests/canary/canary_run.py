@@ -29,6 +29,8 @@ _SETTINGS = {
     "OTEL_LOGS_EXPORTER": "otlp,console",
     "OTEL_METRICS_EXPORTER": "otlp,console",
     "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+    # Some of the kinds are of classes that are off by default.
+    "FFE_OTEL__REDACTION__CLASSES": "network,financial",
     "FFE_OTEL__LLM__CAPTURE_CONTENT": "true",
     "FFE_OTEL__METRICS__PROMETHEUS__PORT": "0",
     "FFE_OTEL__LOGGING__ROTATION__MAX_BYTES": "1000000",

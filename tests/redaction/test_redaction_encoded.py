@@ -35,6 +35,8 @@ def test_what_is_recognised_plain_is_recognised_encoded(redact, plain, rest):
 
 def test_a_plus_is_a_space_and_a_plus(redact):
     assert redact(f"?note={quote_plus(PEM)}&limit=5") == "?note=[redacted:pem-private-key]&limit=5"
+    iban = quote_plus("DE89 3704 0044 0532 0130 00")
+    assert redact(f"?a=1&note={iban}") == "?a=1&note=[redacted:iban]"
     assert redact("api_key:%20abc+def123/+g") == "api_key:[redacted:api-key]"
 
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 _WORDS: Final = re.compile(r"[A-Za-z]{1,20}(?:[_.-][A-Za-z]{1,20}){0,8}[_.-]?[0-9]{0,12}")
 _PREFIX: Final = re.compile(
-    r"([a-z]{3,8}|[a-z]{2,8}_(?:live|test|prod|dev|pat|key|v[0-9])|[a-z]{3,8}[_-][a-z0-9]{1,8})"
+    r"([a-z]{2,8}_(?:live|test|prod|dev|pat|key|v[0-9])|[a-z]{3,8}[_-][a-z0-9]{1,8})"
     r"_([0-9A-Za-z]{20,512})|([a-z]{3,8}-[a-z]{2,6}|key|token|secret|pat|api)-([0-9A-Za-z]{20,512})"
+    # One in a thousand of the opaque words of others, cursors for example, begins like this.
+    r"|([a-z]{3,8})_([0-9A-Za-z]{30,512})"
 )
 # Prefixes of ids: of LLM calls, payments, and of everything that has a number of its own.
 _ID_PREFIXES: Final = frozenset(
@@ -71,9 +73,12 @@ def is_token_path(value: str) -> bool:
 def has_prefix(word: str) -> bool:
     """Say whether a word is a sign of some vendor and something generated behind it."""
     match = _PREFIX.fullmatch(word)
-    if match is None or not is_random(match[2] or match[4]):
+    if match is None:
         return False
-    parts = re.split("[_-]", match[1] or match[3])
+    prefix, word = filter(None, match.groups())
+    if not is_random(word):
+        return False
+    parts = re.split("[_-]", prefix)
     return not any(part in _ID_PREFIXES for part in parts)
 
 

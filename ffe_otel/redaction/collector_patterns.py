@@ -73,6 +73,7 @@ class Pattern(NamedTuple):
 # Without these tests a pattern would hide hashes and paths, or texts that begin with any word.
 _CODE_CHECKS: Final = frozenset({"mixed", "path"})
 _LONGEST_LEAD: Final = 16
+_RENDERED_VALUES: Final = frozenset({"any", "opaque"})
 _RENDERED_KINDS: Final = frozenset({"pem", "userinfo", "shape", "query", "key"})
 
 
@@ -87,6 +88,7 @@ def _by_code_only(rule: Rule) -> bool:
     return (
         rule.kind not in _RENDERED_KINDS
         or bool(rule.words)
+        or rule.values not in _RENDERED_VALUES
         or rule.check in _CODE_CHECKS
         or rule.lead > _LONGEST_LEAD
     )

@@ -7,7 +7,7 @@ a separator, then the value:
 
     {"api_key": "x"}   {\"api_key\": \"x\"}   {'apikey': 'x'}   api_key=x   X-Api-Key: x
     ?apikey=x&limit=5  apikey%3Dx%26limit%3D5  <password>x</password>
-    ('x-api-key', 'x')  auth=('user', 'x')  --password x  ['--password', 'x']
+    ('x-api-key', 'x')  auth=('user', 'x')  --password x  ['--password', 'x']  Session('x')
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ _PROSE_SEPARATOR: Final = re.compile(
     r"(?:[ \t]is[ \t]|[ \t]?[:=][ \t]?)(?=[^\s])"
     r"|[ \t](?:(?:as|is|was)[ \t])?(?=[^\s(\[{<>=|&,;:-])"
 )
+_CALL_SEPARATOR: Final = re.compile(r"(?P<op>\()(?=[bBuUrRfF]{0,2}[\"'])")
 _PROSE: Final = "~"
 _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 # Words that end names of secrets and stand in every other line: the word before is looked for.
@@ -63,7 +64,9 @@ _BARE: Final = re.compile(
 _QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
 _LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
 _SCHEME: Final = re.compile(
-    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256))"
+    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256)"
+    # Schemes that nobody knows: a word, and behind it no word.
+    r"|[a-z][a-z-]{2,30}(?=[ \t]{1,4}[^\s,;\"']{0,64}[0-9][^\s,;\"']{8}))"
     r"[ \t,]{1,4}",
     re.IGNORECASE,
 )
@@ -131,7 +134,9 @@ class KeyDetector:
         rule = self._rule(text, left, right)
         if rule is None:
             right, separator = _longer(text, right)
-            rule = separator and self._rule(text, left, right)
+            rule = self._rule(text, left, right)
+            if rule is not None and separator is None:
+                separator = _PROSE_SEPARATOR.match(text, right)
         else:
             longer, separator = _separator(text, left, right)
             if longer > right:
@@ -195,6 +200,9 @@ class KeyDetector:
         following = text[value.resume : value.resume + 1]
         if op == _PROSE:
             return rule.extent == "word" and rule.words != "alone" and _stands_out(content, rule)
+        if op == "(":
+            # `Session('...')`; what is asked for by name stays: `getenv_key('...')`.
+            return rule.extent == "word" and rule.words != "alone" and is_random(content)
         if op == "," and (
             value.bare
             or following not in {")", "]"}
@@ -276,6 +284,8 @@ def _separator(text: str, left: int, right: int) -> tuple[int, re.Match[str] | N
         return right, separator
     if text.startswith("--", left):
         return right, _FLAG_SEPARATOR.match(text, right)
+    if text[right : right + 1] == "(":
+        return right, _CALL_SEPARATOR.match(text, right)
     if separator is None and (longer := _longer(text, right))[1]:
         return longer
     return right, _PROSE_SEPARATOR.match(text, right)

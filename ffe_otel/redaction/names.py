@@ -24,7 +24,8 @@ _MARKER_START: Final = "[redacted:"
 _SUFFIX: Final = re.compile(
     r"(?:(?:[_.-](?:v?[0-9]{1,3}|prod|production|live|dev|test|testing|staging|stage|sandbox|demo"
     r"|practice|paper|old|new|next|prev|previous|backup|primary|secondary|main|current|default"
-    r"|b64|base64|raw|plain|plaintext|hex|encoded|enc|encrypted|override|str|value))"
+    r"|b64|base64|raw|plain|plaintext|hex|encoded|enc|encrypted|override|str|string"
+    r"|value|data|pem|der|bytes))"
     r"|(?<=[a-zA-Z])[0-9]{1,2}){1,2}$",
     re.IGNORECASE,
 )

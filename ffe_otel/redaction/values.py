@@ -46,6 +46,7 @@ _CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_]{1,63}){
 _PATH: Final = re.compile(r"~?(?:/\.?[A-Z]?[a-z_-]{1,24}(?:\.?[0-9a-z]{1,8}){0,2}){2,16}/?")
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 LONGEST_RANDOM: Final = 1024
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{32,}")
 CLASSES: Final = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 STAMP: Final = re.compile(r"(?<![0-9A-Za-z])20[0-9]{2}-?[01][0-9]-?[0-3][0-9](?![0-9])")
 # What may stand between a name and its number, or the first number of its list and this one.
@@ -131,18 +132,21 @@ def is_random(value: str) -> bool:
 
     Words with a number (``ema200``), times and UUIDs do not.
     """
+    if ":" in value:
+        parts = (part for part in value.split(":") if _TOKEN.fullmatch(part))
+        return len(value) <= LONGEST_RANDOM and any(map(is_random, parts))
     if not 16 <= len(value) <= LONGEST_RANDOM or UUID.fullmatch(value) or not value.isascii():
         return False
-    if ":" in value or any(map(str.isspace, value)) or STAMP.search(value):
+    if any(map(str.isspace, value)) or STAMP.search(value):
         return False
-    parts, length = len(CLASSES.findall(value)), len(value)
+    runs, length = len(CLASSES.findall(value)), len(value)
     if not any(map(str.isdigit, value)):
         # Camel case has longer humps than chance.
-        return length >= 20 and parts * 20 >= length * 9
+        return length >= 20 and runs * 20 >= length * 9
     if not any(map(str.isalpha, value)):
         return False
     # In one case, letters and digits take turns less often.
-    return parts > max(4, length // 6) or (value.isalnum() and parts > 2 and value.isupper())
+    return runs > max(4, length // 6) or (value.isalnum() and runs > 2 and value.isupper())
 
 
 def counts_something(head: str) -> bool:

@@ -117,7 +117,7 @@ class Program:
 
     def stack(self, row):
         """An exception in source code that holds the secret, which the traceback quotes."""
-        name = f"<canary {row['mark']}>"
+        name = f"<{row['mark']}>"
         source = f"def connect():\n    raise ValueError(len({row['text']!r}))\n"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         names: dict = {}

@@ -185,11 +185,15 @@ _PHONE: Final = re.compile(
     rf"(?:{_GROUPED}{{1,2}}[0-9]{{2,5}}){{1,4}}|{_GROUPED}[0-9]{{7,12}})"
     r"(?![0-9A-Za-z_]|[.,:][0-9])"
 )
+# North America's form without a plus: an area code in brackets.
+_BRACKETED: Final = re.compile(
+    r"(?<![0-9A-Za-z_])\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9]|[.,][0-9])"
+)
 _SHORTEST_PHONE: Final = 9
 
 
 class PhoneDetector:
-    """Finds international telephone numbers that begin with a plus sign."""
+    """Finds telephone numbers that begin with a plus sign or an area code in brackets."""
 
     anchors: tuple[str, ...] = ()
     digit_anchors: tuple[str, ...] = ()
@@ -200,7 +204,7 @@ class PhoneDetector:
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`."""
-        return "+" in low and next(self._numbers(low), None) is not None
+        return ("+" in low or "(" in low) and next(self._numbers(low), None) is not None
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the numbers (see :class:`Detector`)."""
@@ -214,3 +218,5 @@ class PhoneDetector:
             match = _PHONE.match(low, position)
             if match and sum(map(str.isdigit, match[0])) >= _SHORTEST_PHONE:
                 yield match
+        # As part of "+1 (212) 555-0123" it was found above; spans that overlap are joined.
+        yield from _BRACKETED.finditer(low)

@@ -33,6 +33,7 @@ from ffe_otel.capture.process_metrics import observe, observe_process
 from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import existing, otlp, prometheus, seams
+from ffe_otel.export.spool import Desk, Outbox
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import configured_redactor
 
@@ -100,14 +101,20 @@ class Assembly:
         self._redactor = configured_redactor(self._config, os.environ)
         self._stats = ExportStats()
         self._handle.redactor, self._handle.stats = self._redactor, self._stats
-        self._stack.callback(
-            seams.install(
-                self._redactor,
-                self._stats,
-                attribute_length=self._config.limits.attribute_length,
-                shutdown_seconds=self._config.limits.shutdown_seconds,
-            )
+        installed = seams.install(
+            self._redactor,
+            self._stats,
+            attribute_length=self._config.limits.attribute_length,
+            shutdown_seconds=self._config.limits.shutdown_seconds,
         )
+        self._stack.callback(installed)
+        if self._config.spool.enabled:
+            redactor = self._redactor
+            self._handle.outbox = Outbox(
+                self._config,
+                state_dir(self._config) / self._config.spool.directory,
+                Desk(self._stats, installed.health, lambda text: redactor.text(text, "log")),
+            )
 
     def _providers(self) -> None:
         resource = Resource.create(dict(resource_attributes(self._config)))
@@ -134,7 +141,7 @@ class Assembly:
         else:
             processors = [
                 otlp.span_processor(self._config, exporter)
-                for exporter in exporters.span_exporters(self._config)
+                for exporter in exporters.span_exporters(self._config, self._handle.outbox)
             ]
         self._use_tracer_provider(provider, processors, current)
 
@@ -159,7 +166,7 @@ class Assembly:
         if self._parts.metric_reader is not None:
             readers = [self._parts.metric_reader]
         else:
-            readers = exporters.metric_readers(self._config)
+            readers = exporters.metric_readers(self._config, self._handle.outbox)
             readers += prometheus.readers(self._page())
         provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
         self._handle.meter_provider = provider
@@ -178,7 +185,7 @@ class Assembly:
         if self._parts.log_exporter is not None:
             provider.add_log_record_processor(SimpleLogRecordProcessor(self._parts.log_exporter))
         else:
-            for exporter in exporters.log_exporters(self._config):
+            for exporter in exporters.log_exporters(self._config, self._handle.outbox):
                 provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
         self._handle.logger_provider = provider
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):

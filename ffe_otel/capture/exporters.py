@@ -20,33 +20,57 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from ffe_otel.config import Config
+    from ffe_otel.export.spool import Outbox
 
 OTLP_NAMES = ("otlp", "otlp_proto_http")
+GRPC = "otlp_proto_grpc"
+SPOOLED = OTLP_NAMES
 
 
-def span_exporters(config: Config) -> list[SpanExporter]:
-    """The exporters of ``OTEL_TRACES_EXPORTER``."""
-    return [
-        otlp.span_exporter(config) if name in OTLP_NAMES else _load("traces", name)()
-        for name in _names("traces")
-    ]
+def span_exporters(config: Config, outbox: Outbox | None) -> list[SpanExporter]:
+    """The exporters of ``OTEL_TRACES_EXPORTER``.
+
+    Args:
+        config: the configuration.
+        outbox: what OTLP goes through; ``None`` sends it without a spool.
+    """
+    made: list[SpanExporter] = []
+    for name in _names("traces"):
+        if outbox is not None and name in SPOOLED:
+            made.append(outbox.span_exporter(grpc=name == GRPC))
+        elif name in OTLP_NAMES:
+            made.append(otlp.span_exporter(config))
+        else:
+            made.append(_load("traces", name)())
+    return made
 
 
-def log_exporters(config: Config) -> list[LogRecordExporter]:
-    """The exporters of ``OTEL_LOGS_EXPORTER``."""
-    return [
-        otlp.log_exporter(config) if name in OTLP_NAMES else _load("logs", name)()
-        for name in _names("logs")
-    ]
+def log_exporters(config: Config, outbox: Outbox | None) -> list[LogRecordExporter]:
+    """The exporters of ``OTEL_LOGS_EXPORTER``; see ``span_exporters``."""
+    made: list[LogRecordExporter] = []
+    for name in _names("logs"):
+        if outbox is not None and name in SPOOLED:
+            made.append(outbox.log_exporter(grpc=name == GRPC))
+        elif name in OTLP_NAMES:
+            made.append(otlp.log_exporter(config))
+        else:
+            made.append(_load("logs", name)())
+    return made
 
 
-def metric_readers(config: Config) -> list[MetricReader]:
-    """The readers of ``OTEL_METRICS_EXPORTER``; ``prometheus`` is our own page."""
+def metric_readers(config: Config, outbox: Outbox | None) -> list[MetricReader]:
+    """The readers of ``OTEL_METRICS_EXPORTER``; ``prometheus`` is our own page.
+
+    See ``span_exporters`` for the arguments.
+    """
     from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
     readers: list[MetricReader] = []
     for name in _names("metrics"):
-        if name in OTLP_NAMES:
+        if outbox is not None and name in SPOOLED:
+            exporter = outbox.metric_exporter(grpc=name == GRPC)
+            readers.append(otlp.metric_reader(config, exporter))
+        elif name in OTLP_NAMES:
             readers.append(otlp.metric_reader(config))
         elif name != "prometheus":
             made = _load("metrics", name)()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.runtime import Runtime
     from ffe_otel.config import Config
     from ffe_otel.export.prometheus import MetricsPage
+    from ffe_otel.export.spool import Outbox
     from ffe_otel.export.stats import ExportStats
     from ffe_otel.redaction import Redactor
 
@@ -62,12 +63,15 @@ class Handle:
         self.redactor: Redactor | None = None
         self.stats: ExportStats | None = None
         self.log_capture: LogCapture | None = None
+        self.outbox: Outbox | None = None
         self._closed = False
         self._stack = stack
         self._shutdown_seconds = shutdown_seconds
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send what is waiting; ``False`` when that failed or took over ``timeout`` seconds.
+
+        What could not be sent is on disk then, and is sent later.
 
         It runs on a thread of its own, because the SDK's ``force_flush`` takes as long as
         the endpoint does, whatever it is told.
@@ -92,6 +96,8 @@ class Handle:
                     flushed = provider.force_flush(left) is not False and flushed
                 except Exception:  # noqa: BLE001 - the meter provider's, when one is not answered
                     flushed = False
+        if self.outbox is not None:
+            flushed = self.outbox.flush(end) and flushed
         return flushed
 
     def uninstall(self) -> None:
@@ -121,12 +127,15 @@ class Handle:
         if self._closed:
             return
         self._closed = True
+        end = time.monotonic() + self._shutdown_seconds
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             if provider is not None:
                 try:
                     provider.shutdown()
                 except Exception:  # noqa: BLE001 - the others are to be sent all the same
                     _log.warning("ffe_otel: a provider could not be shut down", exc_info=True)
+        if self.outbox is not None:
+            self.outbox.close(end)
 
 
 class SharedHandle(Handle):

@@ -292,6 +292,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Spool:
+    enabled: bool = option(True, "store what is exported until the endpoint has taken it")
+    directory: str = option("spool", "folder; relative paths are under state_dir")
+    max_bytes: int = option(
+        256 * 1024**2, "bytes a signal keeps, then the oldest go", minimum=64 * 1024
+    )
+    max_age_days: float = option(7.0, "age that is kept", minimum=0.001)
+    memory_bytes: int = option(
+        8 * 1024**2, "bytes a signal keeps while the disk takes none", minimum=0
+    )
+    quarantine_bytes: int = option(
+        16 * 1024**2, "bytes a signal keeps of what was refused", minimum=0
+    )
+    request_bytes: int = option(
+        1024**2, "bytes joined to one request, before compression", minimum=1024
+    )
+    sync_seconds: float = option(5.0, "longest wait until the disk has it for good", minimum=0.1)
+
+
+@dataclass(frozen=True, slots=True)
 class Serve:
     host: str = option("127.0.0.1", "address of the page and of OTLP")
     port: int = option(4319, "page and API", minimum=0, maximum=65535)
@@ -316,6 +336,7 @@ class Config:
     llm: LLM = option(LLM, "LLM calls")
     redaction: Redaction = option(Redaction, "redaction")
     limits: Limits = option(Limits, "bounds in the engine's process")
+    spool: Spool = option(Spool, "what waits on disk for its endpoint")
     serve: Serve = option(Serve, "the embedded backend")
     logging: Logging = option(Logging, "logs")
     metrics: Metrics = option(Metrics, "metrics")

@@ -2,7 +2,7 @@
 """Proxies around exporters: redact, export, count, never raise.
 
 They are object proxies, so that ``isinstance`` and every attribute of the exporter inside
-stay as they were. A store on disk would go between redaction and the exporter's call.
+stay as they were. What an exporter of ours hands to the spool is counted there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ffe_otel.export.lengths import Lengths
+from ffe_otel.export.points import count_points
 from ffe_otel.export.quiet import LastWords
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.redaction.records import redact_log, redact_metrics, redact_span
@@ -64,12 +65,16 @@ class Seam:
         """
         self.last_words.take()
         endpoint = str(getattr(exporter, "target", type(exporter).__qualname__))
+        spooled = getattr(exporter, "spooled", False)
         try:
             # Exporters of third parties that return nothing mean success.
             success = getattr(export(), "name", "SUCCESS") != "FAILURE"
             reason = "" if success else getattr(exporter, "problem", "") or self.last_words.take()
         except Exception as error:  # noqa: BLE001 - an exporter must not stop its processor
             success, reason = False, f"{type(error).__name__}: {error}"
+        else:
+            if spooled:
+                return success
         if success:
             self.stats.exported(signal, count)
             self.health.succeeded(endpoint)
@@ -134,13 +139,3 @@ class RedactingMetricExporter(RedactingExporter):
             count_points(redacted),
         )
         return MetricExportResult.SUCCESS if done else MetricExportResult.FAILURE
-
-
-def count_points(data: MetricsData) -> int:
-    """The number of data points."""
-    return sum(
-        len(metric.data.data_points)
-        for resource_metrics in data.resource_metrics
-        for scope_metrics in resource_metrics.scope_metrics
-        for metric in scope_metrics.metrics
-    )

@@ -27,6 +27,8 @@ _GOES_ON: Final = (
     "when it works again"
 )
 _ENDS: Final = "The process ends, and the last of it is lost"
+_WAITS: Final = "It waits in {} meanwhile; the next message comes when it works again"
+_STAYS: Final = "The process ends; what is left waits in {} for the next one"
 
 
 class Health:
@@ -37,6 +39,7 @@ class Health:
         self._redact = redact
         self._lock = threading.Lock()
         self._lost: dict[str, int] = {}
+        self._rejecting: set[str] = set()
 
     def failed(self, endpoint: str, reason: str, count: int, *, closing: bool = False) -> None:
         """Note that records could not be sent.
@@ -47,6 +50,33 @@ class Health:
             count: how many.
             closing: the process ends, so that there is no second try.
         """
+        self._note(endpoint, reason, count, _ENDS if closing else _GOES_ON)
+
+    def waits(self, endpoint: str, reason: str, place: str, *, closing: bool) -> None:
+        """Note that records could not be sent and wait in ``place``.
+
+        Args:
+            endpoint: where to.
+            reason: why not.
+            place: a folder.
+            closing: the process ends.
+        """
+        self._note(endpoint, reason, 0, (_STAYS if closing else _WAITS).format(place))
+
+    def rejected(self, endpoint: str, text: str) -> None:
+        """Note that ``endpoint`` took a request but for some of its records."""
+        with self._lock:
+            news = endpoint not in self._rejecting
+            self._rejecting.add(endpoint)
+        if news:
+            _logger.warning(
+                "%s does not want some of the telemetry (%s); that is counted in "
+                "ffe_otel_dropped_total",
+                self._redact(endpoint),
+                self._redact(text or "no reason given"),
+            )
+
+    def _note(self, endpoint: str, reason: str, count: int, what_follows: str) -> None:
         with self._lock:
             news = endpoint not in self._lost
             self._lost[endpoint] = self._lost.get(endpoint, 0) + count
@@ -56,7 +86,7 @@ class Health:
                 self._redact(endpoint),
                 self._redact(reason or "no reason given"),
                 _remedy(reason),
-                _ENDS if closing else _GOES_ON,
+                what_follows,
             )
 
     def succeeded(self, endpoint: str) -> None:
@@ -67,9 +97,9 @@ class Health:
             lost = self._lost.pop(endpoint, None)
         if lost is not None:
             _logger.info(
-                "Telemetry is sent to %s again; %d records were lost meanwhile",
+                "Telemetry is sent to %s again; %s",
                 self._redact(endpoint),
-                lost,
+                f"{lost} records were lost meanwhile" if lost else "what waited follows",
             )
 
 

@@ -27,6 +27,7 @@ from ffe_otel import semconv
 from ffe_otel.export.families import prometheus_name
 from ffe_otel.export.prometheus import is_ours, keep
 from ffe_otel.export.session import DeadlineSession
+from ffe_otel.export.spool.http import HttpTransport
 from ffe_otel.export.stats import Signal
 
 if TYPE_CHECKING:
@@ -37,9 +38,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from ffe_otel.config.model import Config
+    from ffe_otel.export.spool.answers import Transport
 
 _logger = logging.getLogger("ffe_otel.export")
 _BATCH: Final = 512
+# Log records have waited for their worker already.
+_TO_SPOOL_SPANS: Final = 100
+_TO_SPOOL_LOGS: Final = 50
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -56,6 +61,11 @@ class _Settings:
     def loopback(self) -> bool:
         host = urlsplit(self.endpoint).hostname or ""
         return host in _LOOPBACK or host.startswith("127.")
+
+    @property
+    def gzip(self) -> bool:
+        """Whether to compress: on this machine it costs more than it saves."""
+        return self.compression == "gzip" or not (self.compression or self.loopback)
 
     @property
     def target(self) -> str:
@@ -99,13 +109,43 @@ def _settings(config: Config, signal: Signal) -> _Settings:
     return _Settings(url, headers, timeout, _environment(signal, "COMPRESSION").lower())
 
 
+def transport(config: Config, signal: Signal, *, grpc: bool = False) -> Transport:
+    """What takes ready requests of one signal to their endpoint."""
+    del grpc
+    settings = _settings(config, signal)
+    session = DeadlineSession(gzip=settings.gzip, loopback=settings.loopback)
+    if certificate := _environment(signal, "CERTIFICATE"):
+        session.verify = certificate
+    if client := _environment(signal, "CLIENT_CERTIFICATE"):
+        key = _environment(signal, "CLIENT_KEY")
+        session.cert = (client, key) if key else client
+    return HttpTransport(
+        signal,
+        settings.endpoint,
+        settings.target,
+        settings.headers,
+        settings.timeout,
+        session,
+    )
+
+
+def interval(config: Config, signal: Signal) -> float:
+    """Seconds between two requests of a signal that has little to send."""
+    if signal is Signal.METRICS:
+        return config.metrics.intervals.api_metrics
+    variable = "OTEL_BSP_SCHEDULE_DELAY" if signal is Signal.TRACES else "OTEL_BLRP_SCHEDULE_DELAY"
+    try:
+        return max(0.01, float(os.environ[variable]) / 1000)
+    except (KeyError, ValueError):
+        return config.metrics.intervals.api_metrics
+
+
 class _Bounded:
     """What our exporters add: where they send to, and an end that can be hastened."""
 
     def __init__(self, settings: _Settings) -> None:
-        gzip = settings.compression == "gzip" or not (settings.compression or settings.loopback)
         deflate = settings.compression == "deflate"
-        self._deadline_session = DeadlineSession(gzip=gzip, loopback=settings.loopback)
+        self._deadline_session = DeadlineSession(gzip=settings.gzip, loopback=settings.loopback)
         self.target = settings.target
         arguments: dict[str, Any] = {
             "endpoint": settings.endpoint,
@@ -160,8 +200,9 @@ def metric_exporter(config: Config) -> MetricExporter:
 
 def span_processor(config: Config, exporter: SpanExporter | None = None) -> BatchSpanProcessor:
     """A batch processor in the configured bounds; ``OTEL_BSP_*`` wins."""
+    exporter = exporter or span_exporter(config)
     return BatchSpanProcessor(
-        exporter or span_exporter(config), **_batch_arguments(config, "OTEL_BSP")
+        exporter, **_batch_arguments(config, "OTEL_BSP", _TO_SPOOL_SPANS, exporter)
     )
 
 
@@ -169,12 +210,15 @@ def log_processor(
     config: Config, exporter: LogRecordExporter | None = None
 ) -> BatchLogRecordProcessor:
     """A batch processor in the configured bounds; ``OTEL_BLRP_*`` wins."""
+    exporter = exporter or log_exporter(config)
     return BatchLogRecordProcessor(
-        exporter or log_exporter(config), **_batch_arguments(config, "OTEL_BLRP")
+        exporter, **_batch_arguments(config, "OTEL_BLRP", _TO_SPOOL_LOGS, exporter)
     )
 
 
-def _batch_arguments(config: Config, prefix: str) -> dict[str, Any]:
+def _batch_arguments(
+    config: Config, prefix: str, to_spool_millis: int, exporter: object
+) -> dict[str, Any]:
     size = config.limits.queue_size
     wanted: Mapping[str, tuple[str, float]] = {
         "MAX_QUEUE_SIZE": ("max_queue_size", size),
@@ -184,11 +228,15 @@ def _batch_arguments(config: Config, prefix: str) -> dict[str, Any]:
         ),
         "MAX_EXPORT_BATCH_SIZE": ("max_export_batch_size", min(_BATCH, size)),
     }
-    return {
+    arguments = {
         argument: value
         for variable, (argument, value) in wanted.items()
         if not os.environ.get(f"{prefix}_{variable}")
     }
+    if getattr(exporter, "spooled", False):
+        # The delay that is asked for is the sender's; what waits here a SIGKILL takes.
+        arguments["schedule_delay_millis"] = to_spool_millis
+    return arguments
 
 
 def metric_reader(

@@ -97,6 +97,11 @@ class Seams:
         """Take everything back."""
         self.undo()
 
+    @property
+    def health(self) -> Health:
+        """What tells people about endpoints."""
+        return self._seam.health
+
     def open(self) -> None:
         """Patch the classes, then what exists already."""
         self._undo_quiet = quiet.install(self._seam.stats, self._seam.last_words)

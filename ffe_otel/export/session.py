@@ -14,12 +14,17 @@ import threading
 import time
 import weakref
 import zlib
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _CONNECT_SECONDS: Final = 2.0
 _FIRST_PAUSE: Final = 0.25
@@ -41,6 +46,15 @@ class GivenUp(requests.RequestException):
 
     The SDK's exporters do not try again after an exception of this type.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; ``retry_after`` is in seconds, 0 when the server does not say."""
+
+    status: int
+    body: bytes
+    retry_after: float
 
 
 class DeadlineSession(requests.Session):
@@ -120,6 +134,37 @@ class DeadlineSession(requests.Session):
                 pause = min(pause * 2, _LONGEST_PAUSE)
             attempt += 1
 
+    def once(self, url: str, data: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
+        """Post ``data`` once, without following redirects, which would lose it.
+
+        Raises:
+            GivenUp: there was no answer within ``seconds``.
+        """
+        if self._gzip:
+            data, headers = _compress(data, headers)
+        send: Any = super().request
+        arguments: dict[str, Any] = {
+            "data": data,
+            "headers": headers,
+            "timeout": (min(seconds, _CONNECT_SECONDS), seconds),
+            "allow_redirects": False,
+        }
+        if isinstance(self.verify, str):
+            # Else a variable of requests would win over the standard one of OpenTelemetry.
+            arguments["verify"] = self.verify
+        try:
+            try:
+                response: requests.Response = send("POST", url, **arguments)
+            except requests.ConnectionError as error:
+                if not _was_pooled(error):
+                    raise
+                response = send("POST", url, **arguments)
+        except requests.Timeout:
+            raise self._given_up(f"no answer within {seconds:.1f} s") from None
+        except requests.RequestException as error:
+            raise self._given_up(_reason(error)) from None
+        return Answer(response.status_code, response.content, _retry_after(response))
+
     def _pause(self, seconds: float, deadline: float, reason: str) -> None:
         if time.monotonic() + seconds >= min(deadline, self._last_moment):
             raise self._given_up(reason)
@@ -148,6 +193,12 @@ def _compress(data: bytes, headers: Any) -> tuple[bytes, dict[str, str]]:
     compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
     packed = compressor.compress(data) + compressor.flush()
     return packed, {**(headers or {}), "Content-Encoding": "gzip"}
+
+
+def _was_pooled(error: requests.ConnectionError) -> bool:
+    """Whether a kept connection had died in the meantime, which is no failure yet."""
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, ProtocolError)
 
 
 def _reason(error: BaseException) -> str:

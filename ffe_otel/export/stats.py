@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,15 +27,26 @@ class Reason(StrEnum):
     EXPORT_FAILED = "export_failed"
     QUEUE_FULL = "queue_full"
     SHUTDOWN = "shutdown"
+    SPOOL_FULL = "spool_full"
+    MEMORY_FULL = "memory_full"
+    EXPIRED = "expired"
+    CORRUPT = "corrupt"
+    REFUSED = "refused"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class StatsSnapshot:
-    """Counts since the start; ``queued`` is the number of records waiting now."""
+    """Counts of records since the start; ``queued`` is the number waiting in memory now.
+
+    ``failures`` counts requests that were not taken and are sent again.
+    """
 
     exported: Mapping[str, int]
     dropped: Mapping[tuple[str, str], int]
     queued: Mapping[str, int]
+    quarantined: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class ExportStats:
@@ -45,6 +56,8 @@ class ExportStats:
         self._lock = threading.Lock()
         self._exported: Counter[str] = Counter()
         self._dropped: Counter[tuple[str, str]] = Counter()
+        self._quarantined: Counter[tuple[str, str]] = Counter()
+        self._failures: Counter[tuple[str, str]] = Counter()
         self._queues: dict[object, tuple[str, Callable[[], int]]] = {}
 
     def exported(self, signal: str, count: int) -> None:
@@ -56,6 +69,16 @@ class ExportStats:
         """Count records that are lost."""
         with self._lock:
             self._dropped[str(signal), str(reason)] += count
+
+    def quarantined(self, signal: str, reason: str, count: int) -> None:
+        """Count records that an endpoint refused and that are kept aside."""
+        with self._lock:
+            self._quarantined[str(signal), reason] += count
+
+    def send_failed(self, signal: str, reason: str) -> None:
+        """Count a request that is to be sent again."""
+        with self._lock:
+            self._failures[str(signal), reason] += 1
 
     def watch_queue(self, signal: str, size: Callable[[], int]) -> Callable[[], None]:
         """Ask ``size`` for the length of a queue at each snapshot.
@@ -80,7 +103,8 @@ class ExportStats:
         with self._lock:
             queues = list(self._queues.values())
             exported, dropped = dict(self._exported), dict(self._dropped)
+            quarantined, failures = dict(self._quarantined), dict(self._failures)
         queued: Counter[str] = Counter()
         for signal, size in queues:
             queued[signal] += size()
-        return StatsSnapshot(exported, dropped, dict(queued))
+        return StatsSnapshot(exported, dropped, dict(queued), quarantined, failures)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a spool tells people, each thing once, and never while a lock is held."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_logger = logging.getLogger("ffe_otel.export")
+
+
+class Notices:
+    """Collects messages under the spool's lock; ``say`` logs them without it."""
+
+    def __init__(self, place: Path) -> None:
+        """Speak about the spool in ``place``."""
+        self._place = place
+        self._said: set[str] = set()
+        self._pending: list[tuple[int, str, tuple[object, ...]]] = []
+        self._disk_fails = False
+
+    def say(self) -> None:
+        """Log what has come up."""
+        while self._pending:
+            try:
+                level, text, values = self._pending.pop(0)
+            except IndexError:  # another thread was faster
+                return
+            _logger.log(level, text, *values)
+
+    def disk_fails(self, error: OSError) -> None:
+        """Note that nothing can be written."""
+        if not self._disk_fails:
+            self._disk_fails = True
+            self._add(
+                logging.WARNING,
+                "Telemetry cannot be written to the spool %s (%s); it is kept in memory as far as "
+                "spool.memory_bytes goes, the rest is dropped and counted in "
+                "ffe_otel_dropped_total. Make room there or set spool.directory",
+                self._place,
+                (error.strerror or type(error).__name__).lower(),
+            )
+
+    def disk_works(self) -> None:
+        """Note that something was written."""
+        if self._disk_fails:
+            self._disk_fails = False
+            self._add(logging.INFO, "Telemetry is written to the spool %s again", self._place)
+
+    def full(self, limit: int) -> None:
+        """Note that the oldest had to go."""
+        self._once(
+            "full",
+            "The spool %s has reached its %d bytes (spool.max_bytes); the oldest telemetry is "
+            "dropped and counted in ffe_otel_dropped_total",
+            self._place,
+            limit,
+        )
+
+    def clock(self, seconds: float) -> None:
+        """Note that the clock went back."""
+        self._once(
+            "clock",
+            "The clock went back by %.0f s; telemetry in the spool %s keeps its order, and its age "
+            "is counted from now",
+            seconds,
+            self._place,
+        )
+
+    def damaged(self, path: Path) -> None:
+        """Note that records could not be read."""
+        self._once(
+            "damaged",
+            "The spool %s had a damaged end, which is cut off and counted in "
+            "ffe_otel_dropped_total",
+            path,
+        )
+
+    def foreign(self, path: Path, text: str) -> None:
+        """Note that a file was set aside."""
+        self._once(
+            "foreign",
+            "A file of the spool cannot be used, %s; it is kept as %s. Start the version of "
+            "ffe-otel that wrote it to have it sent, or delete it",
+            text,
+            path,
+        )
+
+    def refused(self, path: Path, reason: str) -> None:
+        """Note that the endpoint refused something."""
+        self._once(
+            f"refused {reason}",
+            "Telemetry was refused: %s. It is kept in %s with the reason, and not sent again",
+            reason,
+            path,
+        )
+
+    def _once(self, key: str, text: str, *values: object) -> None:
+        if key not in self._said and len(self._said) < 100:
+            self._said.add(key)
+            self._add(logging.WARNING, text, *values)
+
+    def _add(self, level: int, text: str, *values: object) -> None:
+        self._pending.append((level, text, values))

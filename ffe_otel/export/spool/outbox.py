@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All spools and senders of a process, from the first exporter to the last deadline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ffe_otel.export import otlp
+from ffe_otel.export.spool.bounds import Bounds
+from ffe_otel.export.spool.exporters import (
+    SpoolLogExporter,
+    SpoolMetricExporter,
+    SpoolSpanExporter,
+)
+from ffe_otel.export.spool.folder import private_folder
+from ffe_otel.export.spool.gate import Gate
+from ffe_otel.export.spool.sender import Desk, Pace, Sender
+from ffe_otel.export.spool.spool import Spool
+from ffe_otel.export.stats import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from ffe_otel.config.model import Config
+    from ffe_otel.export.spool.parts import Waiting
+
+ENDPOINT_FILE = "endpoint"
+"""Names, in each folder below the root, where its telemetry is to go."""
+
+
+class Outbox:
+    """Makes the exporters that end at the spool, and what takes it from there."""
+
+    def __init__(self, config: Config, root: Path, desk: Desk) -> None:
+        """Prepare; nothing in ``root`` is touched before an exporter is made."""
+        self._config = config
+        self._root = root
+        self._desk = desk
+        self._senders: dict[Signal, Sender] = {}
+        self._gates: dict[str, Gate] = {}
+        if hasattr(os, "register_at_fork"):
+            method = weakref.WeakMethod(self._after_fork)
+
+            def after_fork() -> None:
+                if found := method():
+                    found()
+
+            os.register_at_fork(after_in_child=after_fork)
+
+    def span_exporter(self, *, grpc: bool = False) -> SpanExporter:
+        """An exporter of spans that ends at the spool."""
+        return SpoolSpanExporter(*self._sender(Signal.TRACES, grpc=grpc))
+
+    def log_exporter(self, *, grpc: bool = False) -> LogRecordExporter:
+        """An exporter of log records that ends at the spool."""
+        return SpoolLogExporter(*self._sender(Signal.LOGS, grpc=grpc))
+
+    def metric_exporter(self, *, grpc: bool = False) -> MetricExporter:
+        """An exporter of metrics that ends at the spool."""
+        # The standard variables about temporality and histograms are read by the SDK's.
+        asked: Any = otlp.metric_exporter(self._config)
+        return SpoolMetricExporter(
+            *self._sender(Signal.METRICS, grpc=grpc),
+            preferred_temporality=asked._preferred_temporality,  # noqa: SLF001 - readers use it too
+            preferred_aggregation=asked._preferred_aggregation,  # noqa: SLF001
+        )
+
+    def waiting(self) -> Mapping[str, Waiting]:
+        """What waits, by signal."""
+        return {str(signal): sender.spool.waiting() for signal, sender in self._all()}
+
+    def flush(self, deadline: float) -> bool:
+        """Try to send everything until ``deadline``, a monotonic time in seconds.
+
+        Returns:
+            Whether nothing is left.
+        """
+        asked = [(sender, sender.ask(deadline)) for _, sender in self._all()]
+        for sender, ticket in asked:
+            sender.wait_for(ticket, deadline)
+        return all(sender.spool.empty for sender, _ in asked)
+
+    def close(self, deadline: float) -> None:
+        """Send what is possible until ``deadline`` and leave the rest to the next process."""
+        senders = [sender for _, sender in self._all()]
+        for sender in senders:
+            sender.begin_close(deadline)
+        for sender in senders:
+            sender.end_close()
+
+    def _all(self) -> list[tuple[Signal, Sender]]:
+        return list(self._senders.items())
+
+    def _sender(self, signal: Signal, *, grpc: bool) -> tuple[Sender, str]:
+        transport = otlp.transport(self._config, signal, grpc=grpc)
+        sender = self._senders.get(signal)
+        if sender is None:
+            options = self._config.spool
+            folder = self._root / f"{signal}-{_digest(transport.url)}"
+            _name_endpoint(folder, self._desk.redact(transport.url))
+            spool = Spool(
+                folder,
+                signal,
+                Bounds(
+                    options.max_bytes,
+                    options.max_age_days * 86_400,
+                    options.memory_bytes,
+                    options.quarantine_bytes,
+                    options.request_bytes,
+                    options.sync_seconds,
+                ),
+                self._desk.stats,
+            )
+            gate = self._gates.setdefault(transport.target, Gate())
+            pace = Pace(otlp.interval(self._config, signal), transport.timeout)
+            sender = Sender(spool, transport, gate, pace, self._desk)
+            self._senders[signal] = sender
+            sender.start()
+        return sender, transport.target
+
+    def _after_fork(self) -> None:
+        for gate in self._gates.values():
+            gate.reset()
+        for _, sender in self._all():
+            sender.after_fork()
+
+
+def _digest(url: str) -> str:
+    """Telemetry for one endpoint must never be sent to another."""
+    return hashlib.sha256(url.encode()).hexdigest()[:8]
+
+
+def _name_endpoint(folder: Path, url: str) -> None:
+    try:
+        private_folder(folder)
+        descriptor = os.open(
+            folder / ENDPOINT_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+        )
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{url}\n")
+    except OSError:
+        # Only people read it; the spool itself says what is wrong with the folder.
+        return

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values that a spool and its sender speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ffe_otel.export.spool import segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One file of the spool, as this process knows it.
+
+    Attributes:
+        path: the file.
+        size: offset behind the last whole record.
+        delivered: offset up to which records are delivered.
+        items: in the records between the two.
+        written: monotonic time of the last write in seconds.
+        synced: offset up to which an ``fsync`` was done.
+        gone: it was dropped and deleted.
+    """
+
+    path: Path
+    size: int = segment.HEADER_SIZE
+    delivered: int = segment.HEADER_SIZE
+    items: int = 0
+    written: float = 0.0
+    synced: int = 0
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records in their order that can be joined to one request.
+
+    Attributes:
+        records: what to send.
+        source: the segment they are in; ``None`` for memory.
+    """
+
+    records: tuple[segment.Record, ...]
+    source: Segment | None
+
+    @property
+    def items(self) -> int:
+        """Spans, log records or points in all records."""
+        return sum(record.items for record in self.records)
+
+    @property
+    def payload(self) -> bytes:
+        """One request: repeated fields of concatenated protobuf messages are concatenated."""
+        return b"".join(record.payload for record in self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in a spool: bytes on disk and in memory, items, age of the oldest in seconds."""
+
+    bytes: int
+    items: int
+    oldest_seconds: float

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bounded folders for what is not going to be sent: refused requests and foreign files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from ffe_otel.export.spool import segment
+from ffe_otel.export.spool.folder import private_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+REASON_SUFFIX: Final = ".reason"
+
+
+def keep(folder: Path, limit: int, signal: int, records: Sequence[segment.Record],
+         reason: str) -> Path:  # fmt: skip
+    """Write refused records to a file of their own, with the reason beside it.
+
+    The file is a segment as any other: moved into the folder of a dead process, it is sent
+    again.
+
+    Args:
+        folder: where to.
+        limit: bytes all files in the folder may have; the oldest go.
+        signal: number of the signal.
+        records: what was refused.
+        reason: why, redacted.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    private_folder(folder)
+    target = folder / f"{_name()}{segment.SUFFIX}"
+    descriptor = segment.create(target, signal)
+    try:
+        offset = segment.HEADER_SIZE
+        for record in records:
+            offset = segment.append(
+                descriptor, offset, record.payload, record.items, record.unix_nano
+            )
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    explained = os.open(
+        target.with_suffix(REASON_SUFFIX), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    with os.fdopen(explained, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(f"{reason}\n")
+    bound(folder, limit)
+    return target
+
+
+def set_aside(folder: Path, limit: int, path: Path) -> Path:
+    """Move a file that cannot be read here into ``folder``; where it is then.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    private_folder(folder)
+    target = path.rename(folder / f"{_name()}-{path.name}")
+    bound(folder, limit)
+    return target
+
+
+def bound(folder: Path, limit: int) -> None:
+    """Delete the oldest files until the folder has at most ``limit`` bytes."""
+    with contextlib.suppress(OSError):
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        sizes = {path: path.stat().st_size for path in files}
+        total = sum(sizes.values())
+        for path in files:
+            if total <= limit:
+                break
+            path.unlink(missing_ok=True)
+            total -= sizes[path]
+
+
+def _name() -> str:
+    return f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"

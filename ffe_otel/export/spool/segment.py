@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segment files: what a spool's files look like, and how they are written, read and repaired.
+
+A file begins with a header of 24 bytes (``_HEADER``, little endian): the magic text, the
+version of the format, the number of the signal, and up to which byte the records have been
+delivered. Records follow without gaps: payload length, number of items, Unix time in
+nanoseconds, CRC-32 of these three and of the payload, then the payload, which is an OTLP
+request in protobuf. The delivered mark is one aligned write of 8 bytes, so it is never torn.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIX: Final = ".spool"
+VERSION: Final = 1
+_MAGIC: Final = b"FFESPOOL"
+_HEADER: Final = struct.Struct("<8sBB6xQ")
+_MARK: Final = struct.Struct("<Q")
+_MARK_AT: Final = 16
+_FIELDS: Final = struct.Struct("<IIQ")
+_RECORD: Final = struct.Struct("<IIQI")
+HEADER_SIZE: Final = _HEADER.size
+OVERHEAD: Final = _RECORD.size
+"""Bytes a record takes beside its payload."""
+
+
+class UnreadableError(Exception):
+    """A file that is no segment, or one of another version; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored request; ``end`` is the offset in the file where the next one begins."""
+
+    payload: bytes
+    items: int
+    unix_nano: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a segment holds that has not been delivered.
+
+    Attributes:
+        delivered: offset up to which records have been delivered.
+        end: offset behind the last whole record.
+        items: spans, log records or points in the undelivered records.
+        newest: Unix time of the last undelivered record in nanoseconds, 0 without one.
+        lost: items in damaged records, at least 1 for each damaged end.
+    """
+
+    delivered: int
+    end: int
+    items: int
+    newest: int
+    lost: int
+
+
+def create(path: Path, signal: int) -> int:
+    """Make an empty segment that only its owner can read; its descriptor.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        write_at(descriptor, _HEADER.pack(_MAGIC, VERSION, signal, HEADER_SIZE), 0)
+    except OSError:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+        raise
+    return descriptor
+
+
+def append(descriptor: int, offset: int, payload: bytes, items: int, unix_nano: int) -> int:
+    """Write a record at ``offset``; where it ends.
+
+    Raises:
+        OSError: it could not be written in whole; what is there of it is to be cut off.
+    """
+    fields = _FIELDS.pack(len(payload), items, unix_nano)
+    check = zlib.crc32(payload, zlib.crc32(fields))
+    data = b"".join((fields, check.to_bytes(4, "little"), payload))
+    write_at(descriptor, data, offset)
+    return offset + len(data)
+
+
+def write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of ``data``, also where the system takes it in pieces.
+
+    Raises:
+        OSError: that is not possible.
+    """
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def read(descriptor: int, offset: int, end: int) -> Record | None:
+    """The record at ``offset``; ``None`` where none is left before ``end`` or it is damaged."""
+    if offset + OVERHEAD > end:
+        return None
+    head = os.pread(descriptor, OVERHEAD, offset)
+    if len(head) < OVERHEAD:
+        return None
+    length, items, unix_nano, check = _RECORD.unpack(head)
+    if offset + OVERHEAD + length > end:
+        return None
+    payload = os.pread(descriptor, length, offset + OVERHEAD)
+    if zlib.crc32(payload, zlib.crc32(head[: _FIELDS.size])) != check:
+        return None
+    return Record(payload, items, unix_nano, offset + OVERHEAD + length)
+
+
+def read_some(
+    descriptor: int, offset: int, end: int, most_bytes: int, most_records: int
+) -> tuple[Record, ...]:
+    """Records from ``offset`` on within these bounds; none where the first is damaged."""
+    found: list[Record] = []
+    size = 0
+    while len(found) < most_records and (record := read(descriptor, offset, end)):
+        size += len(record.payload)
+        if found and size > most_bytes:
+            break
+        found.append(record)
+        offset = record.end
+    return tuple(found)
+
+
+def sync(path: Path) -> None:
+    """Bring a file or a folder to the disk.
+
+    Raises:
+        OSError: that is not possible.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def mark_delivered(descriptor: int, offset: int) -> None:
+    """Write down that everything before ``offset`` is delivered.
+
+    Raises:
+        OSError: that is not possible; the records would be sent again after a restart.
+    """
+    write_at(descriptor, _MARK.pack(offset), _MARK_AT)
+
+
+def repair(descriptor: int, signal: int) -> Contents:
+    """Look through a segment that another process left, and cut off a damaged end.
+
+    Raises:
+        UnreadableError: it is not a segment of this version and signal.
+        OSError: it cannot be read or cut.
+    """
+    head = os.pread(descriptor, HEADER_SIZE, 0)
+    if not head.strip(b"\0"):
+        # Killed, or out of power, before the header was there: nothing can be in it.
+        os.ftruncate(descriptor, 0)
+        return Contents(HEADER_SIZE, HEADER_SIZE, 0, 0, 0)
+    if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
+        raise UnreadableError("it is not a spool file")
+    _, version, number, mark = _HEADER.unpack(head)
+    if version != VERSION:
+        raise UnreadableError(f"it has version {version} of the format, this is {VERSION}")
+    if number != signal:
+        raise UnreadableError("it belongs to another signal")
+    size = os.fstat(descriptor).st_size
+    delivered, items, newest, end = HEADER_SIZE, 0, 0, HEADER_SIZE
+    while record := read(descriptor, end, size):
+        end = record.end
+        if end <= mark:
+            delivered = end
+            continue
+        items += record.items
+        newest = record.unix_nano
+    lost = 0
+    if end < size:
+        lost = _items_at(descriptor, end)
+        os.ftruncate(descriptor, end)
+    return Contents(delivered, end, items, newest, lost)
+
+
+def _items_at(descriptor: int, offset: int) -> int:
+    """How many items a damaged record says it has, where that can be believed."""
+    head = os.pread(descriptor, _FIELDS.size, offset)
+    if len(head) < _FIELDS.size:
+        return 1
+    length, items, _ = _FIELDS.unpack(head)
+    return items if 0 < items <= length else 1

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that takes requests from a spool to an endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from ffe_otel.export.spool.answers import Fate, Outcome
+from ffe_otel.export.spool.gate import Backoff
+from ffe_otel.export.stats import Reason, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ffe_otel.export.health import Health
+    from ffe_otel.export.spool.answers import Transport
+    from ffe_otel.export.spool.gate import Gate
+    from ffe_otel.export.spool.parts import Batch
+    from ffe_otel.export.spool.spool import Spool
+    from ffe_otel.export.stats import ExportStats
+
+_logger = logging.getLogger("ffe_otel.export")
+_MOST_RECORDS: Final = 1024
+_ADOPT_SECONDS: Final = 10.0
+_LONGEST_WAIT: Final = 3600.0
+_SHORTEST_ATTEMPT: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a sender goes about it.
+
+    Attributes:
+        interval: seconds between two rounds while less than a full request waits.
+        timeout: seconds one request may take.
+    """
+
+    interval: float
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a sender reports to.
+
+    Attributes:
+        stats: counts.
+        health: tells people.
+        redact: removes secrets from what an endpoint answered.
+    """
+
+    stats: ExportStats
+    health: Health
+    redact: Callable[[str], str]
+
+
+class Sender:
+    """Empties one spool. The thread is a daemon: nothing of ours keeps a process."""
+
+    def __init__(
+        self, spool: Spool, transport: Transport, gate: Gate, pace: Pace, desk: Desk
+    ) -> None:
+        """Prepare; ``start`` begins."""
+        self.spool = spool
+        self._transport = transport
+        self._gate = gate
+        self._pace = pace
+        self._desk = desk
+        self._reset()
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._asked = self._answered = 0
+        self._full = False
+        self._closing = False
+        self._deadline = 0.0
+        self._next_round = 0.0
+        self._next_adoption = 0.0
+        self._backoff = Backoff()
+        self._leave_alone_until = 0.0
+        self._most_records = _MOST_RECORDS
+
+    def start(self) -> None:
+        """Start the thread unless it runs, or no thread can start any more."""
+        with self._changed:
+            if self._thread is not None or self._closing:
+                return
+            thread = threading.Thread(
+                target=self._run, name=f"ffe-otel-send-{self.spool.signal}", daemon=True
+            )
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+
+    def added(self) -> None:
+        """Note that something was appended."""
+        if self._thread is None:
+            # A forked child that sends nothing needs no thread.
+            self.start()
+        if not self._full and self.spool.bytes_waiting() >= self.spool.bounds.request_bytes:
+            with self._changed:
+                self._full = True
+                self._changed.notify_all()
+
+    def ask(self, deadline: float) -> int:
+        """Ask for everything to be sent now, pauses or not.
+
+        Args:
+            deadline: monotonic time in seconds until which that may take.
+
+        Returns:
+            A ticket for ``wait_for``.
+        """
+        self.start()
+        with self._changed:
+            self._asked += 1
+            self._deadline = max(self._deadline, deadline)
+            self._changed.notify_all()
+            return self._asked
+
+    def wait_for(self, ticket: int, deadline: float) -> None:
+        """Wait until what was asked for was tried, at most until ``deadline``."""
+        with self._changed:
+            if self._thread is not None:
+                self._changed.wait_for(
+                    lambda: self._answered >= ticket, max(0.0, deadline - time.monotonic())
+                )
+
+    def begin_close(self, deadline: float) -> None:
+        """Send what is possible until ``deadline``, a monotonic time in seconds, and end."""
+        with self._changed:
+            self._closing = True
+            self._deadline = deadline
+            self._changed.notify_all()
+
+    def end_close(self) -> None:
+        """Wait for the end; the thread may be in a request that takes longer, and is left."""
+        thread = self._thread
+        if thread is None:
+            with suppress_instrumentation():
+                self._round()
+            self.spool.close()
+        elif thread is not threading.current_thread():
+            thread.join(max(0.0, self._deadline - time.monotonic()))
+
+    def after_fork(self) -> None:
+        """Start clean in a forked child."""
+        self.spool.after_fork()
+        self._reset()
+
+    # On the thread
+
+    def _run(self) -> None:
+        with suppress_instrumentation():
+            while True:
+                closing = self._wait()
+                self._round()
+                if closing:
+                    self.spool.close()
+                    return
+
+    def _wait(self) -> bool:
+        with self._changed:
+            while not (self._closing or self._full or self._asked > self._answered):
+                left = self._next_round - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            self._full = False
+            return self._closing
+
+    def _round(self) -> None:
+        with self._changed:
+            asked = self._asked
+            hurry = self._closing or asked > self._answered
+        try:
+            self._housekeep()
+            self._send_all(hurry=hurry)
+        except Exception as error:  # noqa: BLE001 - the thread has to go on
+            _logger.warning(
+                "The sender of %s failed and tries again: %s: %s",
+                self.spool.signal,
+                type(error).__name__,
+                self._desk.redact(str(error)),
+            )
+            self._backoff.failed()
+        finally:
+            with self._changed:
+                self._answered = asked
+                self._next_round = time.monotonic() + self._pace.interval
+                self._changed.notify_all()
+
+    def _housekeep(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_adoption:
+            self._next_adoption = now + _ADOPT_SECONDS
+            self.spool.adopt()
+        self.spool.housekeep()
+
+    def _send_all(self, *, hurry: bool) -> None:
+        left = self.spool.bytes_waiting()
+        while left > 0:
+            now = time.monotonic()
+            seconds = self._pace.timeout
+            if hurry:
+                seconds = min(seconds, self._deadline - now)
+            elif now < self._backoff.until:
+                return
+            if seconds < _SHORTEST_ATTEMPT or now < self._leave_alone_until:
+                return
+            batch = self.spool.take(self.spool.bounds.request_bytes, self._most_records)
+            if batch is None or not self._send(batch, seconds, hurry=hurry):
+                return
+            left -= sum(len(record.payload) for record in batch.records)
+
+    def _send(self, batch: Batch, seconds: float, *, hurry: bool) -> bool:
+        """Send a batch; whether to go on with the next."""
+        if not self._gate.enter(self, hurry=hurry):
+            return False
+        reached = False
+        try:
+            outcome = self._transport.post(batch.payload, seconds)
+            reached = outcome.fate is not Fate.UNREACHABLE
+        finally:
+            self._gate.leave(self, reached=reached)
+        if outcome.fate is Fate.TAKEN:
+            self._taken(batch, outcome)
+            return True
+        if outcome.fate is Fate.REFUSED:
+            self._refused(batch, outcome)
+            return True
+        self._later(outcome)
+        return False
+
+    def _taken(self, batch: Batch, outcome: Outcome) -> None:
+        signal, stats = self.spool.signal, self._desk.stats
+        items = self.spool.done(batch)
+        rejected = min(items, outcome.rejected)
+        if rejected:
+            stats.dropped(signal, Reason.REJECTED, rejected)
+            self._desk.health.rejected(self._transport.target, outcome.text)
+        stats.exported(signal, items - rejected)
+        self._backoff.succeeded()
+        self._most_records = min(_MOST_RECORDS, self._most_records * 2)
+        self._desk.health.succeeded(self._transport.target)
+        self._desk.health.succeeded(f"{self._transport.target} ({signal})")
+
+    def _refused(self, batch: Batch, outcome: Outcome) -> None:
+        if outcome.divisible and len(batch.records) > 1:
+            # One bad record must not take its neighbours along.
+            self._most_records = max(1, len(batch.records) // 2)
+            return
+        text = f"{self._transport.target} {outcome.reason} {outcome.text}".strip()
+        self._desk.stats.quarantined(self.spool.signal, outcome.code, batch.items)
+        self.spool.refuse(batch, self._desk.redact(text))
+        self._most_records = _MOST_RECORDS
+
+    def _later(self, outcome: Outcome) -> None:
+        signal = self.spool.signal
+        self._desk.stats.send_failed(signal, outcome.code)
+        if outcome.fate is Fate.LATER:
+            self._backoff.failed()
+            pause = min(outcome.wait_seconds, _LONGEST_WAIT)
+            self._leave_alone_until = time.monotonic() + pause
+        # A process has metrics of its own even when it did nothing; their end is no news.
+        if self._closing and signal is Signal.METRICS:
+            return
+        endpoint = self._transport.target
+        if outcome.fate is Fate.LATER:
+            endpoint = f"{endpoint} ({signal})"
+        self._desk.health.waits(
+            endpoint, outcome.reason, str(self.spool.parent.parent), closing=self._closing
+        )

@@ -10,7 +10,7 @@ CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$
 INPUTS := pyproject.toml demo/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stack collector check format secrets clean
+.PHONY: help demo test chaos test-stack collector check format secrets clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,10 +36,13 @@ demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and it
 test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests
 ifeq ($(CHROMIUM),)
 	@echo "make test: no Chromium on this machine, so the browser tests are left out (.ci/run installs it)"
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not stack" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not stack and not chaos" $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack and not chaos" $(PYTEST_ARGS)
 endif
+
+chaos: $(VENV)/.dev-$(RESOLUTION) ## Kill processes, break endpoints and disks (CHAOS=full: 100 kills)
+	CHAOS=$(CHAOS) $(BIN)/python -m pytest -m chaos -n 2 tests/chaos $(PYTEST_ARGS)
 
 collector: ## Build the OpenTelemetry Collector of collector/builder.yaml; prints its path
 	@nice collector/build.sh

@@ -41,6 +41,10 @@ class Health:
         self._lost: dict[str, int] = {}
         self._rejecting: set[str] = set()
 
+    def after_fork(self) -> None:
+        """In a forked child: a thread of the parent's may hold the lock, and is not here."""
+        self._lock = threading.Lock()
+
     def failed(self, endpoint: str, reason: str, count: int, *, closing: bool = False) -> None:
         """Note that records could not be sent.
 

@@ -60,6 +60,10 @@ class ExportStats:
         self._failures: Counter[tuple[str, str]] = Counter()
         self._queues: dict[object, tuple[str, Callable[[], int]]] = {}
 
+    def after_fork(self) -> None:
+        """In a forked child: a thread of the parent's may hold the lock, and is not here."""
+        self._lock = threading.Lock()
+
     def exported(self, signal: str, count: int) -> None:
         """Count records that an exporter took."""
         with self._lock:

@@ -12,8 +12,8 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from ffe_otel.export import encode
 from ffe_otel.export.points import count_points
-from ffe_otel.export.spool import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class SpoolSpanExporter(Spooled, SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Encode and append."""
-        kept = self.append(encoding.encode_spans(spans), len(spans))
+        kept = self.append(encode.encode_spans(spans), len(spans))
         return SpanExportResult.SUCCESS if kept else SpanExportResult.FAILURE
 
 
@@ -71,7 +71,7 @@ class SpoolLogExporter(Spooled, LogRecordExporter):
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode and append."""
-        kept = self.append(encoding.encode_logs(batch), len(batch))
+        kept = self.append(encode.encode_logs(batch), len(batch))
         return LogRecordExportResult.SUCCESS if kept else LogRecordExportResult.FAILURE
 
 
@@ -84,5 +84,5 @@ class SpoolMetricExporter(Spooled, MetricExporter):
         """Encode and append."""
         del timeout_millis
         points = count_points(metrics_data)
-        kept = not points or self.append(encoding.encode_metrics(metrics_data), points)
+        kept = not points or self.append(encode.encode_metrics(metrics_data), points)
         return MetricExportResult.SUCCESS if kept else MetricExportResult.FAILURE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a spool tells people, each thing once, and never while a lock is held."""
+"""What the spools of a process tell people, each thing once, never while a lock is held."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _logger = logging.getLogger("ffe_otel.export")
 
 
 class Notices:
-    """Collects messages under the spool's lock; ``say`` logs them without it."""
+    """Collects messages under a spool's lock; ``say`` logs them without it."""
 
     def __init__(self, place: Path) -> None:
-        """Speak about the spool in ``place``."""
+        """Speak about the spools in ``place``."""
         self._place = place
         self._said: set[str] = set()
         self._pending: list[tuple[int, str, tuple[object, ...]]] = []
-        self._disk_fails = False
+        self._failing: set[str] = set()
 
     def say(self) -> None:
         """Log what has come up."""
@@ -31,10 +31,11 @@ class Notices:
                 return
             _logger.log(level, text, *values)
 
-    def disk_fails(self, error: OSError) -> None:
+    def disk_fails(self, signal: str, error: OSError) -> None:
         """Note that nothing can be written."""
-        if not self._disk_fails:
-            self._disk_fails = True
+        news = not self._failing
+        self._failing.add(signal)
+        if news:
             self._add(
                 logging.WARNING,
                 "Telemetry cannot be written to the spool %s (%s); it is kept in memory as far as "
@@ -44,11 +45,12 @@ class Notices:
                 (error.strerror or type(error).__name__).lower(),
             )
 
-    def disk_works(self) -> None:
+    def disk_works(self, signal: str) -> None:
         """Note that something was written."""
-        if self._disk_fails:
-            self._disk_fails = False
-            self._add(logging.INFO, "Telemetry is written to the spool %s again", self._place)
+        if signal in self._failing:
+            self._failing.discard(signal)
+            if not self._failing:
+                self._add(logging.INFO, "Telemetry is written to the spool %s again", self._place)
 
     def full(self, limit: int) -> None:
         """Note that the oldest had to go."""

@@ -17,6 +17,7 @@ from ffe_otel.export.spool.exporters import (
 )
 from ffe_otel.export.spool.folder import private_folder
 from ffe_otel.export.spool.gate import Gate
+from ffe_otel.export.spool.notices import Notices
 from ffe_otel.export.spool.sender import Desk, Pace, Sender
 from ffe_otel.export.spool.spool import Spool
 from ffe_otel.export.stats import Signal
@@ -46,6 +47,7 @@ class Outbox:
         self._desk = desk
         self._senders: dict[Signal, Sender] = {}
         self._gates: dict[str, Gate] = {}
+        self._notices = Notices(root)
         if hasattr(os, "register_at_fork"):
             method = weakref.WeakMethod(self._after_fork)
 
@@ -118,6 +120,7 @@ class Outbox:
                     options.sync_seconds,
                 ),
                 self._desk.stats,
+                self._notices,
             )
             gate = self._gates.setdefault(transport.target, Gate())
             pace = Pace(otlp.interval(self._config, signal), transport.timeout)
@@ -127,6 +130,8 @@ class Outbox:
         return sender, transport.target
 
     def _after_fork(self) -> None:
+        self._desk.stats.after_fork()
+        self._desk.health.after_fork()
         for gate in self._gates.values():
             gate.reset()
         for _, sender in self._all():

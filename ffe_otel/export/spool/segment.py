@@ -137,6 +137,20 @@ def read_some(
     return tuple(found)
 
 
+def time_at(path: Path, offset: int) -> int:
+    """Unix time in nanoseconds of the record at ``offset``, 0 without one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        head = os.pread(descriptor, _FIELDS.size, offset)
+    finally:
+        os.close(descriptor)
+    return int(_FIELDS.unpack(head)[2]) if len(head) == _FIELDS.size else 0
+
+
 def sync(path: Path) -> None:
     """Bring a file or a folder to the disk.
 

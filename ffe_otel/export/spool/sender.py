@@ -237,6 +237,7 @@ class Sender:
         if outcome.fate is Fate.REFUSED:
             self._refused(batch, outcome)
             return True
+        self.spool.give_back()
         self._later(outcome)
         return False
 
@@ -257,6 +258,7 @@ class Sender:
         if outcome.divisible and len(batch.records) > 1:
             # One bad record must not take its neighbours along.
             self._most_records = max(1, len(batch.records) // 2)
+            self.spool.give_back()
             return
         text = f"{self._transport.target} {outcome.reason} {outcome.text}".strip()
         self._desk.stats.quarantined(self.spool.signal, outcome.code, batch.items)

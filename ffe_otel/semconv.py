@@ -484,12 +484,34 @@ OTEL_QUEUED: Final = Metric(
     "ffe_otel_queued", ("signal",),
 )  # fmt: skip
 OTEL_EXPORTED: Final = Metric(
-    "ffe.otel.exported", Kind.OBSERVABLE_COUNTER, "", "Records an exporter took",
+    "ffe.otel.exported", Kind.OBSERVABLE_COUNTER, "", "Records an endpoint took",
     "ffe_otel_exported_total", ("signal",),
 )  # fmt: skip
 OTEL_DROPPED: Final = Metric(
     "ffe.otel.dropped", Kind.OBSERVABLE_COUNTER, "", "Records lost, by signal and reason",
     "ffe_otel_dropped_total", ("signal", "reason"),
+)  # fmt: skip
+OTEL_QUARANTINED: Final = Metric(
+    "ffe.otel.quarantined", Kind.OBSERVABLE_COUNTER, "",
+    "Records an endpoint refused, kept aside, by its answer",
+    "ffe_otel_quarantined_total", ("signal", "reason"),
+)  # fmt: skip
+OTEL_SEND_FAILURES: Final = Metric(
+    "ffe.otel.send.failures", Kind.OBSERVABLE_COUNTER, "",
+    "Requests that were not taken and are sent again, by cause",
+    "ffe_otel_send_failures_total", ("signal", "reason"),
+)  # fmt: skip
+OTEL_SPOOL_SIZE: Final = Metric(
+    "ffe.otel.spool.size", Kind.OBSERVABLE_GAUGE, "By", "Bytes that wait in the spool",
+    "ffe_otel_spool_size_bytes", ("signal",),
+)  # fmt: skip
+OTEL_SPOOL_RECORDS: Final = Metric(
+    "ffe.otel.spool.records", Kind.OBSERVABLE_GAUGE, "", "Records that wait in the spool",
+    "ffe_otel_spool_records", ("signal",),
+)  # fmt: skip
+OTEL_SPOOL_AGE: Final = Metric(
+    "ffe.otel.spool.age", Kind.OBSERVABLE_GAUGE, "s", "Age of the oldest record in the spool",
+    "ffe_otel_spool_age_seconds", ("signal",),
 )  # fmt: skip
 OTEL_REDACTED: Final = Metric(
     "ffe.otel.redacted", Kind.OBSERVABLE_COUNTER, "", "Values redacted, by rule and surface",

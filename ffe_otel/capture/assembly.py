@@ -27,13 +27,15 @@ from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.libraries import Libraries, set_defaults
 from ffe_otel.capture.logs import install_log_capture
+from ffe_otel.capture.own_metrics import observe_telemetry
 from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
-from ffe_otel.capture.process_metrics import observe, observe_process
+from ffe_otel.capture.process_metrics import observe_process
 from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import existing, otlp, prometheus, seams
-from ffe_otel.export.spool import Desk, Outbox
+from ffe_otel.export.spool.outbox import Outbox
+from ffe_otel.export.spool.sender import Desk
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import configured_redactor
 
@@ -244,47 +246,7 @@ class Assembly:
         self._stack.callback(runtime.deactivate, built)
         self._stack.callback(built.abort_open)
         observe_process(meter, state_dir(self._config))
-        self._observe_telemetry(meter, built)
-
-    def _observe_telemetry(self, meter: metrics.Meter, built: runtime.Runtime) -> None:
-        stats, redactor = self._stats, self._redactor
-        observe(
-            meter,
-            semconv.OTEL_QUEUED,
-            lambda: [(n, {"signal": s}) for s, n in stats.snapshot().queued.items()],
-        )
-        observe(
-            meter,
-            semconv.OTEL_EXPORTED,
-            lambda: [(n, {"signal": s}) for s, n in stats.snapshot().exported.items()],
-        )
-        observe(
-            meter,
-            semconv.OTEL_DROPPED,
-            lambda: [
-                (n, {"signal": s, "reason": r}) for (s, r), n in stats.snapshot().dropped.items()
-            ],
-        )
-        observe(
-            meter,
-            semconv.OTEL_REDACTED,
-            lambda: [(n, {"rule": r, "surface": s}) for (r, s), n in redactor.counts().items()],
-        )
-        observe(
-            meter,
-            semconv.OTEL_REDACTION_FAILURES,
-            lambda: [(n, {"surface": s}) for s, n in redactor.failures().items()],
-        )
-        observe(
-            meter,
-            semconv.OTEL_FOLDED,
-            lambda: [(n, {"metric": m}) for m, n in list(built.instruments.folded.items())],
-        )
-        observe(
-            meter,
-            semconv.OTEL_HOOK_ERRORS,
-            lambda: [(n, {"hook": h}) for h, n in list(built.failures.items())],
-        )
+        observe_telemetry(meter, self._stats, self._redactor, self._handle.outbox, built)
 
     def _logs(self) -> None:
         capture = install_log_capture(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from ffe_otel.config import Config
-    from ffe_otel.export.spool import Outbox
+    from ffe_otel.export.spool.outbox import Outbox
 
 OTLP_NAMES = ("otlp", "otlp_proto_http")
 GRPC = "otlp_proto_grpc"

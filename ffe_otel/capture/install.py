@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.runtime import Runtime
     from ffe_otel.config import Config
     from ffe_otel.export.prometheus import MetricsPage
-    from ffe_otel.export.spool import Outbox
+    from ffe_otel.export.spool.outbox import Outbox
     from ffe_otel.export.stats import ExportStats
     from ffe_otel.redaction import Redactor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +14,11 @@ from ffe_otel.cli.client import NotFoundError, UnreachableError, find_server
 from ffe_otel.cli.options import common, load
 from ffe_otel.cli.output import clean, dim, duration, echo_json, mark, size, stop, table
 from ffe_otel.cli.waterfall import outcome
+from ffe_otel.export.spool.usage import usage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ffe_otel.cli.output import State
+    from ffe_otel.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,12 @@ def command(*, max_age: float | None, config_file: Path | None, as_json: bool) -
     except (UnreachableError, NotFoundError) as error:
         stop(str(error), 2, as_json=as_json)
     verdict = judge(answer, limit)
+    spool = _spool(config)
     if as_json:
         judged = {"healthy": verdict.healthy, "reason": verdict.reason, "max_age_seconds": limit}
-        echo_json({**judged, **answer})
+        echo_json({**judged, **answer, "spool": spool})
     else:
-        _print(answer, verdict)
+        _print(answer, verdict, spool)
     if not verdict.healthy:
         raise SystemExit(1)
 
@@ -82,7 +84,17 @@ def judge(answer: dict[str, Any], limit: float) -> Verdict:
     return Verdict(healthy=True, reason=f"the last cycle is {duration(age)} old")
 
 
-def _print(answer: dict[str, Any], verdict: Verdict) -> None:
+def _spool(config: Config) -> dict[str, Any]:
+    """Where the engine's spool is and what waits in it, as far as this user may look."""
+    root = Path(config.state_dir, config.spool.directory)
+    try:
+        waiting = {u.signal: u.waiting_bytes for u in usage(root) if u.waiting_bytes}
+    except OSError:
+        waiting = {}
+    return {"path": str(root), "waiting_bytes": waiting}
+
+
+def _print(answer: dict[str, Any], verdict: Verdict, spool: dict[str, Any]) -> None:
     agent, cycle = answer.get("agent") or {}, answer.get("last_cycle") or {}
     state: State = "ok" if verdict.healthy else "fail"
     rows = [
@@ -93,6 +105,8 @@ def _print(answer: dict[str, Any], verdict: Verdict) -> None:
         sign: State = "ok" if backend.get("ok") else "warn"
         rows.append((mark(sign), clean(name), clean(backend.get("detail") or "")))
     rows.append((mark("ok"), "stored", _store(answer.get("store") or {})))
+    waiting = ", ".join(f"{size(n)} of {signal}" for signal, n in spool["waiting_bytes"].items())
+    rows.append((mark("ok"), "spool", f"{waiting or 'nothing'} waits, {clean(spool['path'])}"))
     for line in table(rows):
         click.echo(line)
 

@@ -54,6 +54,8 @@ LABELS = {
 # They count what went wrong, and nothing has to.
 MAY_BE_EMPTY = {
     semconv.OTEL_DROPPED.prometheus,
+    semconv.OTEL_QUARANTINED.prometheus,
+    semconv.OTEL_SEND_FAILURES.prometheus,
     semconv.OTEL_REDACTION_FAILURES.prometheus,
     semconv.OTEL_FOLDED.prometheus,
     semconv.OTEL_HOOK_ERRORS.prometheus,

@@ -8,6 +8,8 @@ MAY_BE_EMPTY = {
     metric.prometheus
     for metric in (
         semconv.OTEL_DROPPED,
+        semconv.OTEL_QUARANTINED,
+        semconv.OTEL_SEND_FAILURES,
         semconv.OTEL_REDACTION_FAILURES,
         semconv.OTEL_FOLDED,
         semconv.OTEL_HOOK_ERRORS,

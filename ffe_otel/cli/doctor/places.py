@@ -16,6 +16,9 @@ from ffe_otel.cli.client import UnreachableError, find_server
 from ffe_otel.cli.doctor.check import Check
 from ffe_otel.cli.output import size
 from ffe_otel.cli.ports import bind_error, holder
+from ffe_otel.export import otlp
+from ffe_otel.export.spool.usage import usage
+from ffe_otel.export.stats import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,7 @@ def places(config: Config) -> Iterator[Check]:
     yield _metrics_page(config)
     yield _influx(config)
     yield from _state(Path(config.state_dir))
+    yield _spool(config)
     yield _disk(config)
 
 
@@ -119,6 +123,30 @@ def _state(folder: Path) -> Iterator[Check]:
         yield Check("state folder", "warn", detail, f"chown $USER {folder}")
     else:
         yield Check("state folder", "ok", f"{folder}, mode {mode:o}, writable")
+
+
+def _spool(config: Config) -> Check:
+    if not config.spool.enabled:
+        detail = "switched off by spool.enabled: what cannot be sent is lost"
+        return Check("spool", "warn", detail)
+    root = Path(config.state_dir, config.spool.directory)
+    try:
+        found = usage(root)
+    except OSError as error:
+        return Check("spool", "warn", f"{root} cannot be read: {error.strerror}")
+    waiting = sum(each.waiting_bytes for each in found)
+    detail = f"{root}, {size(waiting)} wait (up to {size(config.spool.max_bytes)} a signal)"
+    refused, aside = (sum(getattr(u, name) for u in found) for name in ("refused", "aside"))
+    if refused or aside:
+        remedy = "the .reason files beside them say why; delete what is not needed"
+        detail += f", {refused} refused requests and {aside} unreadable files are kept"
+        return Check("spool", "warn", detail, remedy)
+    mine = {otlp.endpoint(config, signal) for signal in Signal}
+    others = sorted({u.endpoint for u in found if u.waiting_bytes} - mine)
+    if others:
+        remedy = "an engine that sends there again delivers it; otherwise delete its folder"
+        return Check("spool", "warn", f"{detail}, some for {', '.join(others)}", remedy)
+    return Check("spool", "ok", detail)
 
 
 def _disk(config: Config) -> Check:

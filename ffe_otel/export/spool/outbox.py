@@ -20,6 +20,7 @@ from ffe_otel.export.spool.gate import Gate
 from ffe_otel.export.spool.notices import Notices
 from ffe_otel.export.spool.sender import Desk, Pace, Sender
 from ffe_otel.export.spool.spool import Spool
+from ffe_otel.export.spool.usage import ENDPOINT_FILE
 from ffe_otel.export.stats import Signal
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
     from ffe_otel.config.model import Config
     from ffe_otel.export.spool.parts import Waiting
-
-ENDPOINT_FILE = "endpoint"
-"""Names, in each folder below the root, where its telemetry is to go."""
 
 
 class Outbox:

@@ -151,6 +151,22 @@ def time_at(path: Path, offset: int) -> int:
     return int(_FIELDS.unpack(head)[2]) if len(head) == _FIELDS.size else 0
 
 
+def bytes_waiting(path: Path) -> int:
+    """Bytes of a segment that are not delivered; 0 for a file that is none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        head, size = os.pread(descriptor, HEADER_SIZE, 0), os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
+        return 0
+    return max(0, size - int(_HEADER.unpack(head)[3]))
+
+
 def sync(path: Path) -> None:
     """Bring a file or a folder to the disk.
 

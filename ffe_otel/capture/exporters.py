@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 OTLP_NAMES = ("otlp", "otlp_proto_http")
 GRPC = "otlp_proto_grpc"
-SPOOLED = OTLP_NAMES
 
 
 def span_exporters(config: Config, outbox: Outbox | None) -> list[SpanExporter]:
@@ -36,8 +35,10 @@ def span_exporters(config: Config, outbox: Outbox | None) -> list[SpanExporter]:
     """
     made: list[SpanExporter] = []
     for name in _names("traces"):
-        if outbox is not None and name in SPOOLED:
-            made.append(outbox.span_exporter(grpc=name == GRPC))
+        if outbox is not None and name in OTLP_NAMES:
+            made.append(outbox.span_exporter())
+        elif outbox is not None and name == GRPC:
+            made.append(outbox.span_exporter(_load("traces", name)))
         elif name in OTLP_NAMES:
             made.append(otlp.span_exporter(config))
         else:
@@ -49,8 +50,10 @@ def log_exporters(config: Config, outbox: Outbox | None) -> list[LogRecordExport
     """The exporters of ``OTEL_LOGS_EXPORTER``; see ``span_exporters``."""
     made: list[LogRecordExporter] = []
     for name in _names("logs"):
-        if outbox is not None and name in SPOOLED:
-            made.append(outbox.log_exporter(grpc=name == GRPC))
+        if outbox is not None and name in OTLP_NAMES:
+            made.append(outbox.log_exporter())
+        elif outbox is not None and name == GRPC:
+            made.append(outbox.log_exporter(_load("logs", name)))
         elif name in OTLP_NAMES:
             made.append(otlp.log_exporter(config))
         else:
@@ -67,9 +70,9 @@ def metric_readers(config: Config, outbox: Outbox | None) -> list[MetricReader]:
 
     readers: list[MetricReader] = []
     for name in _names("metrics"):
-        if outbox is not None and name in SPOOLED:
-            exporter = outbox.metric_exporter(grpc=name == GRPC)
-            readers.append(otlp.metric_reader(config, exporter))
+        if outbox is not None and name in (*OTLP_NAMES, GRPC):
+            grpc = _load("metrics", name) if name == GRPC else None
+            readers.append(otlp.metric_reader(config, outbox.metric_exporter(grpc)))
         elif name in OTLP_NAMES:
             readers.append(otlp.metric_reader(config))
         elif name != "prometheus":

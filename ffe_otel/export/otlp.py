@@ -27,11 +27,12 @@ from ffe_otel import semconv
 from ffe_otel.export.families import prometheus_name
 from ffe_otel.export.prometheus import is_ours, keep
 from ffe_otel.export.session import DeadlineSession
+from ffe_otel.export.spool.grpc import GrpcTransport
 from ffe_otel.export.spool.http import HttpTransport
 from ffe_otel.export.stats import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk._logs.export import LogRecordExporter
     from opentelemetry.sdk.metrics.export import Metric, MetricExporter, MetricReader, MetricsData
@@ -45,6 +46,7 @@ _BATCH: Final = 512
 # Log records have waited for their worker already.
 _TO_SPOOL_SPANS: Final = 100
 _TO_SPOOL_LOGS: Final = 50
+_GRPC_ENDPOINT: Final = "http://localhost:4317"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -109,10 +111,18 @@ def _settings(config: Config, signal: Signal) -> _Settings:
     return _Settings(url, headers, timeout, _environment(signal, "COMPRESSION").lower())
 
 
-def transport(config: Config, signal: Signal, *, grpc: bool = False) -> Transport:
-    """What takes ready requests of one signal to their endpoint."""
-    del grpc
+def transport(config: Config, signal: Signal, grpc: Callable[[], Any] | None = None) -> Transport:
+    """What takes ready requests of one signal to their endpoint.
+
+    Args:
+        config: the configuration.
+        signal: what is sent.
+        grpc: makes the exporter whose channel is used; without it, it is HTTP.
+    """
     settings = _settings(config, signal)
+    if grpc is not None:
+        endpoint = _environment(signal, "ENDPOINT") or _GRPC_ENDPOINT
+        return GrpcTransport(signal, endpoint.rpartition("@")[2], settings.timeout, grpc)
     session = DeadlineSession(gzip=settings.gzip, loopback=settings.loopback)
     if certificate := _environment(signal, "CERTIFICATE"):
         session.verify = certificate
@@ -120,12 +130,7 @@ def transport(config: Config, signal: Signal, *, grpc: bool = False) -> Transpor
         key = _environment(signal, "CLIENT_KEY")
         session.cert = (client, key) if key else client
     return HttpTransport(
-        signal,
-        settings.endpoint,
-        settings.target,
-        settings.headers,
-        settings.timeout,
-        session,
+        signal, settings.endpoint, settings.target, settings.headers, settings.timeout, session
     )
 
 

@@ -16,7 +16,7 @@ from ffe_otel.export import encode
 from ffe_otel.export.points import count_points
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -47,6 +47,15 @@ class Spooled:
         self._sender.added()
         return kept
 
+    def append_batch(self, batch: Sequence[Any], encoded: Callable[[Sequence[Any]], bytes]) -> bool:
+        """Encode and store records, in halves where one request would be too large."""
+        payload = encoded(batch)
+        if len(payload) > self._sender.spool.bounds.request_bytes and len(batch) > 1:
+            middle = len(batch) // 2
+            first = self.append_batch(batch[:middle], encoded)
+            return self.append_batch(batch[middle:], encoded) and first
+        return self.append(payload, len(batch))
+
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
         """Nothing: the spool outlives its exporters, and late records are welcome."""
         del timeout_millis
@@ -62,7 +71,7 @@ class SpoolSpanExporter(Spooled, SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Encode and append."""
-        kept = self.append(encode.encode_spans(spans), len(spans))
+        kept = self.append_batch(spans, encode.encode_spans)
         return SpanExportResult.SUCCESS if kept else SpanExportResult.FAILURE
 
 
@@ -71,7 +80,7 @@ class SpoolLogExporter(Spooled, LogRecordExporter):
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode and append."""
-        kept = self.append(encode.encode_logs(batch), len(batch))
+        kept = self.append_batch(batch, encode.encode_logs)
         return LogRecordExportResult.SUCCESS if kept else LogRecordExportResult.FAILURE
 
 

@@ -24,7 +24,7 @@ from ffe_otel.export.spool.usage import ENDPOINT_FILE
 from ffe_otel.export.stats import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -34,9 +34,14 @@ if TYPE_CHECKING:
     from ffe_otel.config.model import Config
     from ffe_otel.export.spool.parts import Waiting
 
+    Factory = Callable[[], Any]
+
 
 class Outbox:
-    """Makes the exporters that end at the spool, and what takes it from there."""
+    """Makes the exporters that end at the spool, and what takes it from there.
+
+    For OTLP over gRPC they are told how to make the SDK's exporter, whose channel is used.
+    """
 
     def __init__(self, config: Config, root: Path, desk: Desk) -> None:
         """Prepare; nothing in ``root`` is touched before an exporter is made."""
@@ -55,20 +60,20 @@ class Outbox:
 
             os.register_at_fork(after_in_child=after_fork)
 
-    def span_exporter(self, *, grpc: bool = False) -> SpanExporter:
+    def span_exporter(self, grpc: Factory | None = None) -> SpanExporter:
         """An exporter of spans that ends at the spool."""
-        return SpoolSpanExporter(*self._sender(Signal.TRACES, grpc=grpc))
+        return SpoolSpanExporter(*self._sender(Signal.TRACES, grpc))
 
-    def log_exporter(self, *, grpc: bool = False) -> LogRecordExporter:
+    def log_exporter(self, grpc: Factory | None = None) -> LogRecordExporter:
         """An exporter of log records that ends at the spool."""
-        return SpoolLogExporter(*self._sender(Signal.LOGS, grpc=grpc))
+        return SpoolLogExporter(*self._sender(Signal.LOGS, grpc))
 
-    def metric_exporter(self, *, grpc: bool = False) -> MetricExporter:
+    def metric_exporter(self, grpc: Factory | None = None) -> MetricExporter:
         """An exporter of metrics that ends at the spool."""
         # The standard variables about temporality and histograms are read by the SDK's.
         asked: Any = otlp.metric_exporter(self._config)
         return SpoolMetricExporter(
-            *self._sender(Signal.METRICS, grpc=grpc),
+            *self._sender(Signal.METRICS, grpc),
             preferred_temporality=asked._preferred_temporality,  # noqa: SLF001 - readers use it too
             preferred_aggregation=asked._preferred_aggregation,  # noqa: SLF001
         )
@@ -99,8 +104,8 @@ class Outbox:
     def _all(self) -> list[tuple[Signal, Sender]]:
         return list(self._senders.items())
 
-    def _sender(self, signal: Signal, *, grpc: bool) -> tuple[Sender, str]:
-        transport = otlp.transport(self._config, signal, grpc=grpc)
+    def _sender(self, signal: Signal, grpc: Factory | None) -> tuple[Sender, str]:
+        transport = otlp.transport(self._config, signal, grpc)
         sender = self._senders.get(signal)
         if sender is None:
             options = self._config.spool

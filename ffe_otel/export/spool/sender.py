@@ -121,8 +121,9 @@ class Sender:
         """
         self.start()
         with self._changed:
+            alone = self._asked == self._answered and not self._closing
+            self._deadline = deadline if alone else max(self._deadline, deadline)
             self._asked += 1
-            self._deadline = max(self._deadline, deadline)
             self._changed.notify_all()
             return self._asked
 

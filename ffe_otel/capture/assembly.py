@@ -79,6 +79,7 @@ class Assembly:
         self._stack = stack
         self._handle = handle
         self._set_global = set_global
+        self._late: LoggerProvider | None = None
 
     def build(self, *, hooks: bool) -> None:
         """Build all stages, or none where ``OTEL_CONFIG_FILE`` says so."""
@@ -189,6 +190,9 @@ class Assembly:
         else:
             for exporter in exporters.log_exporters(self._config, self._handle.outbox):
                 provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
+                if getattr(exporter, "spooled", False):
+                    self._late = LoggerProvider(resource=resource, shutdown_on_exit=False)
+                    self._late.add_log_record_processor(SimpleLogRecordProcessor(exporter))
         self._handle.logger_provider = provider
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
             _logs.set_logger_provider(provider)
@@ -250,7 +254,12 @@ class Assembly:
 
     def _logs(self) -> None:
         capture = install_log_capture(
-            self._config, self._redactor, self._handle.logger_provider, self._stats, log_context
+            self._config,
+            self._redactor,
+            self._handle.logger_provider,
+            self._stats,
+            log_context,
+            self._late,
         )
         self._handle.log_capture = capture
         self._stack.callback(capture)

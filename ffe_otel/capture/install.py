@@ -118,16 +118,22 @@ class Handle:
             return
         if self.runtime is not None:
             self.runtime.abort_open()
+        end = time.monotonic() + self._shutdown_seconds
         if self.log_capture is not None:
-            self.log_capture.close(self._shutdown_seconds)
-        self.shut_providers()
+            self.log_capture.close(self._shutdown_seconds / 2)
+        self.shut_providers(end)
 
-    def shut_providers(self) -> None:
-        """Shut the providers down, once; the seams keep that within the deadline."""
+    def shut_providers(self, end: float | None = None) -> None:
+        """Shut the providers down, once; the seams keep that within the deadline.
+
+        Args:
+            end: monotonic time in seconds until which the spool may be sent; by default
+                ``limits.shutdown_seconds`` from now.
+        """
         if self._closed:
             return
         self._closed = True
-        end = time.monotonic() + self._shutdown_seconds
+        end = time.monotonic() + self._shutdown_seconds if end is None else end
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             if provider is not None:
                 try:

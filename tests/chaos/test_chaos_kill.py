@@ -66,3 +66,59 @@ def test_sigterm_loses_nothing_and_takes_two_seconds_at_most(
     assert start(body=DRAIN).wait() == "flushed True\n"
     assert wanted - endpoint.marks() == set()
     assert spool_files(tmp_path) == []
+
+
+def test_what_is_logged_after_us_at_exit_is_delivered_by_the_next(
+    endpoint: Endpoint, start: Start, tmp_path: Path
+) -> None:
+    late = """
+    import atexit
+    handle.uninstall()
+    atexit.register(lambda: log.info("log late"))
+    ffe_otel.install()
+    mark(0)
+    """
+    endpoint.up()
+    engine = start(body=late)
+    engine.wait()
+    assert engine.marks() - endpoint.marks() == set()
+    assert "log late" not in endpoint.marks()
+    start(body=DRAIN).wait()
+    assert "log late" in endpoint.marks()
+    assert spool_files(tmp_path) == []
+
+
+def test_ten_minutes_without_a_collector_lose_nothing(endpoint: Endpoint, start: Start) -> None:
+    """As many cycles as ten minutes have, and ten times what the queues in memory hold."""
+    cycles = """
+    for number in range(600):
+        with ffe_otel.cycle(["BTCUSD"]):
+            for part in range(20):
+                with tracer.start_as_current_span(f"span {number} {part}", attributes={"a": part}):
+                    log.info("log %d %d", number, part)
+        time.sleep(0.02)
+    say("made")
+    sys.stdin.readline()
+    say(f"{handle.flush(60)} {dict(handle.stats.snapshot().dropped)}")
+    """
+    engine = start(
+        body=cycles,
+        FFE_OTEL__LIMITS__QUEUE_SIZE="1200",
+        FFE_OTEL__METRICS__INTERVALS__RESOURCE_METRICS="1",
+    )
+    assert engine.process.stdout is not None
+    assert engine.process.stdout.readline() == "made\n"
+    endpoint.up()
+    assert engine.wait_after("\n") == "True {}\n"
+    arrived = endpoint.marks()
+    wanted = {f"{k} {n} {p}" for k in ("span", "log") for n in range(600) for p in range(20)}
+    assert wanted - arrived == set()
+    assert len([s for s in endpoint.spans() if s.name.startswith("span ")]) == 12_000
+    durations = [
+        point
+        for metric in endpoint.metrics()
+        if metric.name == "ffe.ooda.cycle.duration"
+        for point in metric.histogram.data_points
+    ]
+    assert len(durations) > 10
+    assert max(point.count for point in durations) == 600

@@ -7,7 +7,9 @@ import json
 import os
 import socket
 import sys
+import time
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from loopback import Endpoint, Reply, free_ports
@@ -19,6 +21,7 @@ from ffe_otel.cli.doctor.pipeline import collector
 from ffe_otel.cli.doctor.rules import rules
 from ffe_otel.cli.extras import Requirement
 from ffe_otel.config import load_config
+from ffe_otel.export.spool import segment
 
 
 def config(**keys):
@@ -27,6 +30,19 @@ def config(**keys):
 
 def by_name(checks):
     return {check.name: check for check in checks}
+
+
+def spooled(state, url, size):
+    """Put a request of about so many bytes into a spool; the folder of its endpoint."""
+    folder = state / "spool/traces-0"
+    (folder / "1-1-a").mkdir(parents=True)
+    (folder / "endpoint").write_text(f"{url}\n")
+    descriptor = segment.create(folder / "1-1-a/000001000001.spool", 1)
+    segment.append(
+        descriptor, segment.HEADER_SIZE, b"x" * (size - segment.OVERHEAD), 1, time.time_ns()
+    )
+    os.close(descriptor)
+    return folder
 
 
 class TestSelection:
@@ -219,6 +235,40 @@ class TestPlaces:
 
         assert check.state == "fail"
         assert "is not writable" in check.detail
+
+    def test_a_spool_that_is_not_there_yet(self, home):
+        check = by_name(places.places(config().config))["spool"]
+
+        assert check.state == "ok"
+        assert "0 B wait" in check.detail
+
+    def test_a_spool_with_something_in_it(self, home):
+        loaded = config().config
+        url = f"{loaded.telemetry.otlp_endpoint}/v1/traces"
+        folder = spooled(Path(loaded.state_dir), url, 5000)
+        assert by_name(places.places(loaded))["spool"].state == "ok"
+        assert "5.0 kB wait" in by_name(places.places(loaded))["spool"].detail
+        (folder / "quarantine").mkdir()
+        (folder / "quarantine/1.spool").touch()
+
+        check = by_name(places.places(loaded))["spool"]
+
+        assert check.state == "warn"
+        assert "1 refused requests" in check.detail
+
+    def test_a_spool_that_nobody_empties_any_more(self, home):
+        loaded = config().config
+        spooled(Path(loaded.state_dir), "http://gone.example/v1/traces", 100)
+
+        check = by_name(places.places(loaded))["spool"]
+
+        assert check.state == "warn"
+        assert "http://gone.example/v1/traces" in check.detail
+
+    def test_no_spool(self, home):
+        check = by_name(places.places(config(spool__enabled=False).config))["spool"]
+
+        assert check.state == "warn"
 
     def test_a_full_disk(self, home, monkeypatch):
         usage = type("Usage", (), {"free": 10_000_000})

@@ -47,6 +47,7 @@ def test_a_healthy_agent(status):
     assert "#12 ended BTCUSD BUY rejected VAR_LIMIT " + "a" * 32 in lines[1]
     assert lines[2].split(maxsplit=2) == ["!", "influxdb", "connection refused"]
     assert "2.5 MB, 10 spans, 20 logs, 30 metric points, /store" in lines[3]
+    assert lines[4].split()[:4] == ["✓", "spool", "nothing", "waits,"]
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ class LogCapture:
     * ``flush`` waits until everything logged so far is written.
     * ``close`` is for the end of the process: it drains and ends the worker but goes on
       taking records, because others log after us when the interpreter shuts down. Those
-      late records are written at once on the thread that logs them, to the file and the
-      console only.
+      late records are written at once on the thread that logs them: to the file, the
+      console and, where there is a spool, there.
     * calling the object drains, gives back ``logging.Logger.callHandlers`` and closes the
       file.
     """
@@ -143,6 +143,7 @@ def install_log_capture(
     logger_provider: LoggerProvider | None,
     stats: ExportStats,
     log_context: Callable[[], Mapping[str, object]],
+    late_provider: LoggerProvider | None = None,
 ) -> LogCapture:
     """Take every log record of the process to the configured outputs.
 
@@ -155,6 +156,7 @@ def install_log_capture(
         logger_provider: Receives OpenTelemetry log records; None for none.
         stats: Counts what is lost.
         log_context: Tells agent state, decision id and asset pair of the calling code.
+        late_provider: Receives the records that come after ``close``, at once.
 
     Returns:
         The running capture; call it to uninstall.
@@ -162,7 +164,7 @@ def install_log_capture(
     longest = max(config.limits.attribute_length, MAX_MESSAGE)
     capture = LogCapture(
         config,
-        outputs_of(config, logger_provider),
+        outputs_of(config, logger_provider, late_provider),
         lambda line: redact_line(line, redactor, longest),
         stats,
         log_context,
@@ -171,7 +173,11 @@ def install_log_capture(
     return capture
 
 
-def outputs_of(config: Config, logger_provider: LoggerProvider | None) -> Outputs:
+def outputs_of(
+    config: Config,
+    logger_provider: LoggerProvider | None,
+    late_provider: LoggerProvider | None = None,
+) -> Outputs:
     """Build the outputs a configuration asks for; nothing is opened yet."""
     wanted, rotation = config.logging.outputs, config.logging.rotation
     return Outputs(
@@ -186,6 +192,7 @@ def outputs_of(config: Config, logger_provider: LoggerProvider | None) -> Output
         console=Console() if wanted.console else None,
         syslog=_syslog(wanted.syslog.address) if wanted.syslog.enabled else None,
         otlp=OtlpOutput(logger_provider) if wanted.otlp and logger_provider else None,
+        late=OtlpOutput(late_provider) if wanted.otlp and late_provider else None,
     )
 
 

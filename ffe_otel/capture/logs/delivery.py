@@ -30,12 +30,16 @@ _WARN_AGAIN_SECONDS: Final = 300.0
 
 
 class Outputs(NamedTuple):
-    """Where records go; None where they do not."""
+    """Where records go; None where they do not.
+
+    ``late`` takes the place of ``otlp`` when the pipeline behind that is being shut down.
+    """
 
     file: LogFile | None = None
     console: console.Console | None = None
     syslog: Syslog | None = None
     otlp: OtlpOutput | None = None
+    late: OtlpOutput | None = None
 
 
 class Rendered(NamedTuple):
@@ -130,12 +134,12 @@ class Delivery:
 
     def _deliver(self, batch: Sequence[Snapshot]) -> None:
         readings = [taken for each in batch if (taken := self._read(each)) is not None]
-        file, terminal, syslog, otlp = self._outputs
+        file, terminal, syslog, otlp, late = self._outputs
         lines = [self._rendered(each) for each in readings] if file or terminal or syslog else []
         if file:
             self._write(file, lines)
         if otlp:
-            self._emit(otlp, readings)
+            self._emit(late if self._late else otlp, readings)
         if syslog:
             self._send(syslog, lines)
         if terminal:
@@ -211,8 +215,8 @@ class Delivery:
         if texts and not terminal.write(texts):
             self._count("console", len(texts))
 
-    def _emit(self, otlp: OtlpOutput, readings: Sequence[Reading]) -> None:
-        if self._late:
+    def _emit(self, otlp: OtlpOutput | None, readings: Sequence[Reading]) -> None:
+        if otlp is None:
             self._count(Reason.SHUTDOWN, len(readings))
             return
         for each in readings:

@@ -104,11 +104,13 @@ class Files:
 
     def delete(self, found: Segment) -> None:
         """Forget a segment, whatever is in it."""
-        for holder in (self._active, self._reader):
-            if holder is not None and holder[0] is found:
-                os.close(holder[1])
-        self._active = _unless(self._active, found)
-        self._reader = _unless(self._reader, found)
+        holders = [h for h in (self._active, self._reader) if h is not None and h[0] is found]
+        # Forgotten before they are closed: a child forked in between must not close what
+        # another thread has opened under the same number.
+        self._active = None if self._active in holders else self._active
+        self._reader = None if self._reader in holders else self._reader
+        for _, descriptor in holders:
+            os.close(descriptor)
         found.gone = True
         self.segments.remove(found)
         with contextlib.suppress(OSError):
@@ -126,8 +128,8 @@ class Files:
             current, descriptor = self._reader
             if current is wanted:
                 return descriptor
-            os.close(descriptor)
             self._reader = None
+            os.close(descriptor)
         if self._active is not None and self._active[0] is wanted:
             # Also where somebody deleted the file.
             descriptor = os.dup(self._active[1])
@@ -193,7 +195,3 @@ class Files:
                 os.close(holder[1])
         if self._folder is not None:
             self._folder.let_go()
-
-
-def _unless(holder: tuple[Segment, int] | None, found: Segment) -> tuple[Segment, int] | None:
-    return None if holder is not None and holder[0] is found else holder

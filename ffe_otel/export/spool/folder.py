@@ -57,9 +57,9 @@ class Folder:
 
         In a forked child this only drops the copy of the descriptor: the parent's lock stays.
         """
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
 
 def private_folder(path: Path) -> None:

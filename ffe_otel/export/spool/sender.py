@@ -80,6 +80,7 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._asked = self._answered = 0
         self._full = False
+        self._stuck = False  # the endpoint does not take anything: no hurry
         self._closing = False
         self._deadline = 0.0
         self._next_round = 0.0
@@ -105,7 +106,9 @@ class Sender:
         if self._thread is None:
             # A forked child that sends nothing needs no thread.
             self.start()
-        if not self._full and self.spool.bytes_waiting() >= self.spool.bounds.request_bytes:
+        if self._full or self._stuck:
+            return
+        if self.spool.bytes_waiting() >= self.spool.bounds.request_bytes:
             with self._changed:
                 self._full = True
                 self._changed.notify_all()
@@ -225,6 +228,8 @@ class Sender:
     def _send(self, batch: Batch, seconds: float, *, hurry: bool) -> bool:
         """Send a batch; whether to go on with the next."""
         if not self._gate.enter(self, hurry=hurry):
+            self._stuck = True
+            self.spool.give_back()
             return False
         reached = False
         try:
@@ -232,6 +237,7 @@ class Sender:
             reached = outcome.fate is not Fate.UNREACHABLE
         finally:
             self._gate.leave(self, reached=reached)
+        self._stuck = outcome.fate in (Fate.LATER, Fate.UNREACHABLE)
         if outcome.fate is Fate.TAKEN:
             self._taken(batch, outcome)
             return True

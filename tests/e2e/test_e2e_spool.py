@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes through the spool and what does not. Real processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from programs import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otlp_sink import Sink
+
+PROGRAM = """
+import ffe_otel
+handle = ffe_otel.install()
+with ffe_otel.cycle():
+    pass
+"""
+
+
+def folders(tmp_path: Path) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in tmp_path.glob("spool/*"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "spooled"),
+    [
+        ({}, ["logs", "metrics", "traces"]),
+        ({"FFE_OTEL__SPOOL__ENABLED": "false"}, []),
+        ({"OTEL_LOGS_EXPORTER": "console"}, ["metrics", "traces"]),
+        ({"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}, ["traces"]),
+    ],
+)
+def test_otlp_goes_through_the_spool(
+    tmp_path: Path, sink: Sink, environment: dict[str, str], spooled: list[str]
+) -> None:
+    run(
+        PROGRAM,
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        FFE_OTEL__STATE_DIR=str(tmp_path),
+        **environment,
+    )
+    assert [span.name for span in sink.spans()] == ["ffe.cycle"]
+    assert folders(tmp_path) == spooled
+    assert list(tmp_path.rglob("*.spool")) == []
+
+
+def test_nothing_secret_is_in_the_spool(tmp_path: Path) -> None:
+    secret = "sk-" + "made-up-for-the-test-0123456789"
+    run(
+        f"""
+        import logging, ffe_otel
+        from opentelemetry import trace
+        handle = ffe_otel.install()
+        tracer = trace.get_tracer("engine")
+        with tracer.start_as_current_span("visible", attributes={{"password": "{secret}"}}):
+            logging.getLogger("engine").warning("password={secret}")
+        """,
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+        FFE_OTEL__STATE_DIR=str(tmp_path),
+        FFE_OTEL__LOGGING__OUTPUTS__CONSOLE="false",
+    )
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*.spool"))
+    assert b"visible" in stored
+    assert secret.encode() not in stored

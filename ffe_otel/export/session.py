@@ -149,8 +149,7 @@ class DeadlineSession(requests.Session):
             "timeout": (min(seconds, _CONNECT_SECONDS), seconds),
             "allow_redirects": False,
         }
-        if isinstance(self.verify, str):
-            # Else a variable of requests would win over the standard one of OpenTelemetry.
+        if self.verify is not True:  # as in ``request``
             arguments["verify"] = self.verify
         try:
             try:

@@ -26,6 +26,8 @@ from ffe_otel.config.model import Config, Intervals, Limits, Metrics, Telemetry
 from ffe_otel.export import otlp
 from ffe_otel.export.budget import ShutdownBudget
 from ffe_otel.export.session import DeadlineSession, GivenUp
+from ffe_otel.export.spool.answers import Fate
+from ffe_otel.export.stats import Signal
 
 
 def config(url, **telemetry):
@@ -187,6 +189,57 @@ class TestEnvironment:
     def test_proxies_are_not_asked_for_this_machine(self):
         assert otlp.span_exporter(config("http://localhost:1"))._deadline_session.trust_env is False
         assert otlp.span_exporter(config("http://far.example"))._deadline_session.trust_env is True
+
+
+class TestTransport:
+    """Ready requests, posted once: trying again is up to the sender."""
+
+    def test_posts_the_bytes_with_what_is_configured(self, monkeypatch, receiver):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        transport = otlp.transport(
+            config(receiver.url, otlp_headers={"X-Tenant": "a"}), Signal.LOGS
+        )
+        assert transport.post(b"ready" * 100, 30).fate is Fate.TAKEN
+        [(path, headers, body)] = receiver.requests
+        assert (path, headers["x-tenant"]) == ("/v1/logs", "a")
+        assert headers["Content-Type"] == "application/x-protobuf"
+        assert gzip.decompress(body) == b"ready" * 100
+
+    @pytest.mark.parametrize(
+        ("answer", "fate", "wait"),
+        [
+            ((503, {}), Fate.LATER, 0.0),
+            ((429, {"Retry-After": "17"}), Fate.LATER, 17.0),
+            ((400, {}), Fate.REFUSED, 0.0),
+            ((302, {"Location": "/elsewhere"}), Fate.LATER, 0.0),
+        ],
+    )
+    def test_one_attempt(self, receiver, answer, fate, wait):
+        receiver.answers = [answer]
+        outcome = otlp.transport(config(receiver.url), Signal.TRACES).post(b"x", 30)
+        assert (outcome.fate, outcome.wait_seconds) == (fate, wait)
+        assert len(receiver.requests) == 1
+
+    def test_nobody_there(self, closed_port):
+        outcome = otlp.transport(config(closed_port), Signal.TRACES).post(b"x", 30)
+        assert (outcome.fate, outcome.reason) == (Fate.UNREACHABLE, "connection refused")
+
+    def test_nobody_answers(self, black_hole):
+        outcome = otlp.transport(config(black_hole), Signal.TRACES).post(b"x", 0.1)
+        assert (outcome.fate, outcome.reason) == (Fate.UNREACHABLE, "no answer within 0.1 s")
+
+    def test_a_certificate_file_that_is_not_there(self, monkeypatch):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "none.pem")
+        outcome = otlp.transport(config("https://127.0.0.1:1"), Signal.TRACES).post(b"x", 30)
+        assert outcome.fate is Fate.UNREACHABLE
+        assert "none.pem" in outcome.reason
+
+    def test_the_schedule_delay_is_the_sender_s(self, monkeypatch):
+        configured = config("http://127.0.0.1:1")
+        assert otlp.interval(configured, Signal.TRACES) == 60.0
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3000")
+        assert otlp.interval(configured, Signal.TRACES) == 3.0
+        assert otlp.interval(configured, Signal.LOGS) == 60.0
 
 
 class TestRetrying:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 
@@ -145,6 +147,24 @@ class TestFates:
         sender.spool.append(b"x", 1)
         assert [flush(sender), flush(sender)] == [False, True]
         assert "ZeroDivisionError" in caplog.text
+
+    def test_what_cannot_be_read_now_is_read_later(self, begin, monkeypatch, stats, caplog):
+        sender = begin(Scripted())
+        for number in range(12):
+            sender.spool.append(b"%d" % number * 40_000, 1)
+        real = os.open
+
+        def too_many(path, flags, *args, **kwargs):
+            if str(path).endswith(".spool"):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return real(path, flags, *args, **kwargs)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", too_many)
+            assert [flush(sender) for _ in range(3)] == [False] * 3
+        assert flush(sender)
+        assert stats.snapshot().exported == {"traces": 12}
+        assert caplog.text.count("Too many open files") == 1
 
 
 class TestPace:

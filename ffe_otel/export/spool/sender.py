@@ -81,6 +81,7 @@ class Sender:
         self._asked = self._answered = 0
         self._full = False
         self._stuck = False  # the endpoint does not take anything: no hurry
+        self._stumbled_over = ""
         self._closing = False
         self._deadline = 0.0
         self._next_round = 0.0
@@ -189,18 +190,23 @@ class Sender:
             self._housekeep()
             self._send_all(hurry=hurry)
         except Exception as error:  # noqa: BLE001 - the thread has to go on
-            _logger.warning(
-                "The sender of %s failed and tries again: %s: %s",
-                self.spool.signal,
-                type(error).__name__,
-                self._desk.redact(str(error)),
-            )
-            self._backoff.failed()
+            self._stumbled(error)
         finally:
             with self._changed:
                 self._answered = asked
                 self._next_round = time.monotonic() + self._pace.interval
                 self._changed.notify_all()
+
+    def _stumbled(self, error: Exception) -> None:
+        self._backoff.failed()
+        text = f"{type(error).__name__}: {error}"
+        if text != self._stumbled_over:
+            self._stumbled_over = text
+            _logger.warning(
+                "The sender of %s failed and tries again: %s",
+                self.spool.signal,
+                self._desk.redact(text),
+            )
 
     def _housekeep(self) -> None:
         now = time.monotonic()

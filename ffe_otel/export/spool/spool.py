@@ -168,6 +168,9 @@ class Spool:
         Args:
             most_bytes: of all payloads together; one record is taken however large it is.
             most_records: how many.
+
+        Raises:
+            OSError: the oldest file is there and cannot be read now.
         """
         while True:
             with self._lock:
@@ -180,7 +183,7 @@ class Spool:
                 try:
                     descriptor = self._files.open(head)
                     records = segment.read_some(descriptor, start, end, most_bytes, most_records)
-                except OSError:
+                except FileNotFoundError:
                     records = ()
                 if records:
                     return Batch(records, head)

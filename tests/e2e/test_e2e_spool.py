@@ -49,6 +49,21 @@ def test_otlp_goes_through_the_spool(
     assert list(tmp_path.rglob("*.spool")) == []
 
 
+def test_two_otlp_exporters_have_a_spool_each(tmp_path: Path, sink: Sink) -> None:
+    pytest.importorskip("grpc")
+    run(
+        PROGRAM,
+        tmp_path,
+        OTEL_TRACES_EXPORTER="otlp,otlp_proto_grpc",
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        FFE_OTEL__STATE_DIR=str(tmp_path),
+    )
+    assert [span.name for span in sink.spans()] == ["ffe.cycle"]
+    assert folders(tmp_path).count("traces") == 2
+    # The sink does not speak gRPC.
+    assert len(list(tmp_path.rglob("traces-*/*/*.spool"))) == 1
+
+
 def test_nothing_secret_is_in_the_spool(tmp_path: Path) -> None:
     secret = "sk-" + "made-up-for-the-test-0123456789"
     run(

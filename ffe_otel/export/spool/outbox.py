@@ -48,7 +48,7 @@ class Outbox:
         self._config = config
         self._root = root
         self._desk = desk
-        self._senders: dict[Signal, Sender] = {}
+        self._senders: dict[tuple[Signal, str], Sender] = {}
         self._gates: dict[str, Gate] = {}
         self._notices = Notices(root)
         if hasattr(os, "register_at_fork"):
@@ -80,7 +80,11 @@ class Outbox:
 
     def waiting(self) -> Mapping[str, Waiting]:
         """What waits, by signal."""
-        return {str(signal): sender.spool.waiting() for signal, sender in self._all()}
+        found: dict[str, Waiting] = {}
+        for sender in self._all():
+            signal, waits = str(sender.spool.signal), sender.spool.waiting()
+            found[signal] = found[signal] + waits if signal in found else waits
+        return found
 
     def flush(self, deadline: float) -> bool:
         """Try to send everything until ``deadline``, a monotonic time in seconds.
@@ -88,25 +92,25 @@ class Outbox:
         Returns:
             Whether nothing is left.
         """
-        asked = [(sender, sender.ask(deadline)) for _, sender in self._all()]
+        asked = [(sender, sender.ask(deadline)) for sender in self._all()]
         for sender, ticket in asked:
             sender.wait_for(ticket, deadline)
         return all(sender.spool.empty for sender, _ in asked)
 
     def close(self, deadline: float) -> None:
         """Send what is possible until ``deadline`` and leave the rest to the next process."""
-        senders = [sender for _, sender in self._all()]
+        senders = self._all()
         for sender in senders:
             sender.begin_close(deadline)
         for sender in senders:
             sender.end_close()
 
-    def _all(self) -> list[tuple[Signal, Sender]]:
-        return list(self._senders.items())
+    def _all(self) -> list[Sender]:
+        return list(self._senders.values())
 
     def _sender(self, signal: Signal, grpc: Factory | None) -> tuple[Sender, str]:
         transport = otlp.transport(self._config, signal, grpc)
-        sender = self._senders.get(signal)
+        sender = self._senders.get((signal, transport.url))
         if sender is None:
             options = self._config.spool
             folder = self._root / f"{signal}-{_digest(transport.url)}"
@@ -128,7 +132,7 @@ class Outbox:
             gate = self._gates.setdefault(transport.target, Gate())
             pace = Pace(otlp.interval(self._config, signal), transport.timeout)
             sender = Sender(spool, transport, gate, pace, self._desk)
-            self._senders[signal] = sender
+            self._senders[signal, transport.url] = sender
             sender.start()
         return sender, transport.target
 
@@ -137,7 +141,7 @@ class Outbox:
         self._desk.health.after_fork()
         for gate in self._gates.values():
             gate.reset()
-        for _, sender in self._all():
+        for sender in self._all():
             sender.after_fork()
 
 

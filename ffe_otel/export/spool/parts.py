@@ -65,3 +65,11 @@ class Waiting:
     bytes: int
     items: int
     oldest_seconds: float
+
+    def __add__(self, other: Waiting) -> Waiting:
+        """What waits in both."""
+        return Waiting(
+            self.bytes + other.bytes,
+            self.items + other.items,
+            max(self.oldest_seconds, other.oldest_seconds),
+        )

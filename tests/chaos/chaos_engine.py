@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +59,9 @@ class Engine:
     def __init__(self, state: Path, number: int, body: str, environment: Mapping[str, str]) -> None:
         self.name = f"engine{number}"
         self.state = state
-        self._lines: list[str] = []
-        self._messages = ""
+        # Files and not pipes: what is waiting in a reader's buffer would be missed.
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the engine
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-c", _HEAD + textwrap.dedent(body or _LOOP), self.name],
             env=os.environ
@@ -71,18 +73,21 @@ class Engine:
             }
             | environment,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=self._out,
+            stderr=self._err,
             text=True,
         )
 
-    def wait_for_marks(self, count: int) -> None:
-        """Wait until so many marks were made."""
-        assert self.process.stdout is not None
-        while len(self._lines) < count:
-            line = self.process.stdout.readline()
-            assert line, self.messages
-            self._lines.append(line)
+    def wait_for_lines(self, count: int) -> None:
+        """Wait until it has said so much."""
+        deadline = time.monotonic() + 90
+        while len(self._lines()) < count:
+            assert self.process.poll() is None or len(self._lines()) >= count, self.messages
+            assert time.monotonic() < deadline, self.messages
+            time.sleep(0.01)
+
+    def _lines(self) -> list[str]:
+        return text_of(self._out).splitlines(keepends=True)
 
     def kill(self) -> float:
         """SIGKILL; when."""
@@ -102,24 +107,24 @@ class Engine:
     def wait(self) -> str:
         """Let it end by itself; what it said."""
         self.wait_after("")
-        return "".join(self._lines)
+        return "".join(self._lines())
 
     def wait_after(self, typed: str) -> str:
         """Let it end by itself after it got this text; what it said from then on."""
-        before = len(self._lines)
+        before = len(self._lines())
         self._finish(typed)
         assert self.process.returncode == 0, self.messages
-        return "".join(self._lines[before:])
+        return "".join(self._lines()[before:])
 
     @property
     def messages(self) -> str:
         """What it wrote to standard error."""
-        return self._messages
+        return text_of(self._err)
 
     def marks(self, before: float = float("inf")) -> set[str]:
         """The marks that were made before a Unix time."""
         found: set[str] = set()
-        for line in self._lines:
+        for line in self._lines():
             when, _, mark = line.strip().partition(" ")
             if line.endswith("\n") and mark.startswith(self.name) and float(when) < before:
                 found |= {f"span {mark}", f"log {mark}"}
@@ -128,11 +133,15 @@ class Engine:
     def close(self) -> None:
         if self.process.poll() is None:
             self.kill()
+        self._out.close()
+        self._err.close()
 
     def _finish(self, typed: str = "") -> None:
-        out, err = self.process.communicate(typed, timeout=90)
-        self._lines += out.splitlines(keepends=True)
-        self._messages += err
+        self.process.communicate(typed, timeout=90)
+
+
+def text_of(file: BinaryIO) -> str:
+    return os.pread(file.fileno(), 1 << 26, 0).decode("utf-8", "replace")
 
 
 def spool_files(state: Path) -> list[str]:

@@ -34,7 +34,7 @@ def test_capture_goes_on_in_memory(
         sys.stdin.readline()
         """,
     )
-    engine.wait_for_marks(31)
+    engine.wait_for_lines(31)
     endpoint.up()
     assert engine.wait_after("\n") == ""
     assert engine.marks() - endpoint.marks() == set()
@@ -70,7 +70,7 @@ def test_a_torn_end_is_cut_off_and_the_rest_is_sent(
     endpoint: Endpoint, start: Start, tmp_path: Path
 ) -> None:
     engine = start()
-    engine.wait_for_marks(15)
+    engine.wait_for_lines(15)
     killed = engine.kill()
     for path in spoiled(tmp_path, "traces"):
         with path.open("ab") as file:
@@ -88,7 +88,7 @@ def test_a_file_of_another_version_is_set_aside_once(
     endpoint: Endpoint, start: Start, tmp_path: Path, version: int
 ) -> None:
     engine = start()
-    engine.wait_for_marks(10)
+    engine.wait_for_lines(10)
     killed = engine.kill()
     [other] = spoiled(tmp_path, "traces")
     foreign = other.with_name("000000000001.spool")
@@ -119,7 +119,7 @@ def test_somebody_deletes_the_spool(endpoint: Endpoint, start: Start, tmp_path: 
         say(f"flushed {handle.flush(30)}")
         """
     )
-    engine.wait_for_marks(3)
+    engine.wait_for_lines(3)
     endpoint.up()
     assert engine.wait_after("\n") == "flushed True\n"
     assert {"span engine0 0", "span engine0 1"} <= endpoint.marks()
@@ -127,7 +127,7 @@ def test_somebody_deletes_the_spool(endpoint: Endpoint, start: Start, tmp_path: 
 
 def test_nobody_else_can_read_it(start: Start, tmp_path: Path) -> None:
     engine = start()
-    engine.wait_for_marks(5)
+    engine.wait_for_lines(5)
     engine.kill()
     for path in (tmp_path / "spool", *(tmp_path / "spool").rglob("*")):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
@@ -136,9 +136,9 @@ def test_nobody_else_can_read_it(start: Start, tmp_path: Path) -> None:
 def test_two_processes_keep_apart(endpoint: Endpoint, start: Start, tmp_path: Path) -> None:
     engines = [start(), start()]
     for engine in engines:
-        engine.wait_for_marks(10)
+        engine.wait_for_lines(10)
     killed = engines[0].kill()
-    engines[1].wait_for_marks(20)
+    engines[1].wait_for_lines(20)
     endpoint.up()
     engines[1].terminate()
     start(body=DRAIN).wait()

@@ -32,10 +32,10 @@ def test_everything_arrives_once_it_is_back(
     endpoint.always = statuses.get(behaviour)
     {"down": endpoint.down, "deaf": endpoint.deaf}.get(behaviour, endpoint.up)()
     engine = start(FFE_OTEL__TELEMETRY__OTLP_TIMEOUT_SECONDS="0.5")
-    engine.wait_for_marks(25)
+    engine.wait_for_lines(25)
     endpoint.always = None
     endpoint.up()
-    engine.wait_for_marks(50)
+    engine.wait_for_lines(50)
     engine.terminate()
     assert engine.messages.count("Telemetry cannot be sent") <= 3
     start(body=DRAIN).wait()
@@ -49,7 +49,7 @@ def test_what_is_refused_goes_to_the_quarantine_with_its_reason(
     endpoint.always = (400, {})
     endpoint.up()
     engine = start()
-    engine.wait_for_marks(10)
+    engine.wait_for_lines(10)
     engine.terminate()
     reasons = [p.read_text() for p in (tmp_path / "spool").rglob("quarantine/*.reason")]
     assert reasons
@@ -65,7 +65,7 @@ def test_an_exit_takes_two_seconds_at_most(
     endpoint.always = (503, {"Retry-After": "60"}) if behaviour == "busy" else None
     {"down": endpoint.down, "deaf": endpoint.deaf, "busy": endpoint.up}[behaviour]()
     engine = start(body='for number in range(50): mark(number, "x" * 100_000)\nsay("ready")')
-    engine.wait_for_marks(51)
+    engine.wait_for_lines(51)
     began = time.monotonic()
     engine.wait()
     assert time.monotonic() - began < 4
@@ -90,7 +90,7 @@ def test_one_probe_at_a_time(endpoint: Endpoint, start: Start) -> None:
     endpoint.always = (503, {})
     endpoint.up()
     engine = start(OTEL_METRICS_EXPORTER="none", OTEL_LOGS_EXPORTER="none")
-    engine.wait_for_marks(30)
+    engine.wait_for_lines(30)
     # In 3 s: pauses of 0.5, 1, 2 s, each between half and one and a half of that.
     assert 1 <= len(endpoint.attempts) <= 6
     endpoint.always = None

@@ -57,7 +57,7 @@ def test_serve_holds_everything_once(endpoint: Endpoint, start: Start, tmp_path:
     chance = random.Random()
     for _ in range(3):
         with serving(environment):
-            engine.wait_for_marks(len(engine.marks()) // 2 + 15)
+            engine.wait_for_lines(len(engine.marks()) // 2 + 15)
             time.sleep(chance.uniform(0.5, 2.5))  # not to wait for something: it is killed then
     engine.terminate()
     with serving(environment):

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``start_as_current_span``: a context manager, and a decorator of functions of both kinds.
+
+The SDK's is two generators, one in the other, which cost as much as the span.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Status, StatusCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+
+class CurrentSpan(AbstractContextManager["Span"]):
+    """A span that starts and becomes current on entry, and ends on exit."""
+
+    __slots__ = ("_arguments", "_end", "_flags", "_span", "_start", "_token")
+
+    _span: Span
+    _token: Token[Context]
+
+    def __init__(
+        self,
+        start: Callable[..., Span],
+        arguments: tuple[Any, ...],
+        flags: tuple[bool, bool],
+        *,
+        end_on_exit: bool,
+    ) -> None:
+        """Prepare a span.
+
+        Args:
+            start: starts the span, as ``Tracer.start_span`` does.
+            arguments: of it, up to the start time.
+            flags: record an exception, and set the status for it.
+            end_on_exit: end the span.
+        """
+        self._start = start
+        self._arguments = arguments
+        self._flags = flags
+        self._end = end_on_exit
+
+    def __enter__(self) -> Span:
+        span = self._span = self._start(*self._arguments, *self._flags)
+        self._token = otel_context.attach(trace.set_span_in_context(span))
+        return span
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        span = self._span
+        otel_context.detach(self._token)
+        try:
+            # Others, as GeneratorExit, are no errors.
+            if isinstance(error, Exception) and span.is_recording():
+                record, set_status = self._flags
+                if record:
+                    span.record_exception(error)
+                if set_status:
+                    text = f"{type(error).__name__}: {error}"
+                    span.set_status(Status(StatusCode.ERROR, text))
+        finally:
+            if self._end:
+                span.end()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Do each call of ``function`` in a span of its own."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def in_span_async(*args: Any, **kwargs: Any) -> Any:
+                with self._fresh():
+                    return await function(*args, **kwargs)
+
+            return in_span_async
+
+        @functools.wraps(function)
+        def in_span(*args: Any, **kwargs: Any) -> Any:
+            with self._fresh():
+                return function(*args, **kwargs)
+
+        return in_span
+
+    def _fresh(self) -> CurrentSpan:
+        return CurrentSpan(self._start, self._arguments, self._flags, end_on_exit=self._end)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans that cost their thread little: the SDK's class, without what it copies and locks.
+
+A span that has ended is handed over as it is; nothing changes it any more, so the SDK's copy
+is not needed. Attributes of scalar types are kept as they come. All others go through the
+SDK's own cleaning, so they mean what they mean there.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from time import time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.trace import Span
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+
+from ffe_otel import semconv
+from ffe_otel.capture.runtime import PROCESS_ENDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Tracer
+    from opentelemetry.trace import Link
+    from opentelemetry.util.types import Attributes
+
+    from ffe_otel.capture.live import LiveSpans
+    from ffe_otel.capture.provider import ProcessorSwitch
+
+_SCALARS: Final = frozenset({str, bool, int, float})
+_UNSET: Final = Status(StatusCode.UNSET)
+
+
+class FfeSpan(Span):
+    """A span of the SDK's that ends once, in the process that started it."""
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        home: LiveSpans,
+        *,
+        record_exception: bool,
+        set_status_on_exception: bool,
+        ended: Callable[[], None],
+    ) -> None:
+        # Not the SDK's: these are its fields, by its names, which its own methods use.
+        self._name = name
+        self._context = context
+        self._parent = parent
+        self._kind = kind
+        self._resource = tracer.resource
+        self._instrumentation_info = tracer.instrumentation_info
+        self._instrumentation_scope = tracer._instrumentation_scope  # noqa: SLF001
+        self._sampler = tracer.sampler
+        self._trace_config = None
+        self._span_processor: ProcessorSwitch = tracer.span_processor  # type: ignore[assignment]
+        self._limits = tracer._span_limits  # noqa: SLF001
+        self._record_exception = record_exception
+        self._set_status_on_exception = set_status_on_exception
+        self._ended = ended
+        self._lock = Lock()
+        self._status = _UNSET
+        self._start_time: int | None = None
+        self._end_time: int | None = None
+        self._attributes: dict[str, Any] = {}
+        self._dropped_attributes = 0
+        self._events: Sequence[Any] = ()
+        self._links: Sequence[Link] = ()
+        self._home = home
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The attributes; of an open span a copy, which other threads cannot change."""
+        found = self._attributes
+        return MappingProxyType(found if self._end_time is not None else found.copy())
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Attributes that found no room, or were none."""
+        return self._dropped_attributes
+
+    def add_links_at_start(self, links: Sequence[Link]) -> None:
+        """Take the links that a span is started with."""
+        self._links = self._new_links(links)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """See ``opentelemetry.trace.Span.set_attributes``."""
+        if self._end_time is not None:
+            super().set_attributes(attributes)  # says what is wrong
+            return
+        kept, scalars = self._attributes, _SCALARS
+        limits = self._limits
+        if limits.max_span_attribute_length is not None:
+            scalars = frozenset()
+        for key, value in attributes.items():
+            if type(value) in scalars and type(key) is str and key:
+                if key in kept:
+                    del kept[key]
+                kept[key] = value
+            else:
+                self._clean(key, value)
+        most = limits.max_span_attributes
+        if most is not None and len(kept) > most:
+            self._drop_oldest(most)
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """See ``opentelemetry.trace.Span.set_attribute``."""
+        self.set_attributes({key: value})
+
+    def _clean(self, key: Any, value: Any) -> None:
+        cleaned = BoundedAttributes(
+            attributes={key: value}, max_value_len=self._limits.max_span_attribute_length
+        )
+        self._dropped_attributes += cleaned.dropped
+        for name in cleaned:
+            self._attributes.pop(name, None)
+            self._attributes[name] = cleaned[name]
+
+    def _drop_oldest(self, most: int) -> None:
+        kept = self._attributes
+        for key in list(kept)[: len(kept) - most]:
+            if kept.pop(key, self) is not self:
+                self._dropped_attributes += 1
+
+    def add_event(
+        self, name: str, attributes: Attributes = None, timestamp: int | None = None
+    ) -> None:
+        """See ``opentelemetry.trace.Span.add_event``."""
+        self._make_room()
+        super().add_event(name, attributes, timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """See ``opentelemetry.trace.Span.add_link``."""
+        self._make_room()
+        super().add_link(context, attributes)
+
+    def _make_room(self) -> None:
+        """Make the lists of events and links, which most spans never need."""
+        with self._lock:
+            if self._events == ():
+                self._events = BoundedList(self._limits.max_events)
+            if self._links == ():
+                self._links = self._new_links(())
+
+    def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
+        """See ``opentelemetry.sdk.trace.Span.start``."""
+        if self._start_time is not None:
+            super().start(start_time, parent_context)  # says what is wrong
+            return
+        self._start_time = time_ns() if start_time is None else start_time
+        self._span_processor.started(self, parent_context)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span; nothing when it was aborted, or belongs to the parent process."""
+        if not self._home.release(self):
+            return
+        self._end_time = time_ns() if end_time is None else end_time
+        self._ended()
+        self._span_processor.ended(self)
+
+    def abort(self) -> None:
+        """End the span because the process goes down."""
+        if self.is_recording():
+            self.set_attribute(semconv.ABORTED, True)
+            if self.status.status_code is StatusCode.UNSET:
+                self.set_status(Status(StatusCode.ERROR, PROCESS_ENDED))
+            self.end()
+
+    def _readable_span(self) -> ReadableSpan:
+        # Processors take a snapshot of an open span with this.
+        copied = super()._readable_span()
+        vars(copied)["_attributes"] = dict(self._attributes)
+        return copied

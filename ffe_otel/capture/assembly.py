@@ -27,6 +27,7 @@ from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.libraries import Libraries, set_defaults
 from ffe_otel.capture.logs import install_log_capture
+from ffe_otel.capture.meters import FfeMeterProvider
 from ffe_otel.capture.own_metrics import observe_telemetry
 from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
@@ -171,7 +172,9 @@ class Assembly:
         else:
             readers = exporters.metric_readers(self._config, self._handle.outbox)
             readers += prometheus.readers(self._page())
-        provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+        provider = FfeMeterProvider(
+            metric_readers=readers, resource=resource, shutdown_on_exit=False
+        )
         self._handle.meter_provider = provider
         current = metrics.get_meter_provider() if self._set_global else provider
         if not isinstance(current, MeterProvider):
@@ -253,6 +256,7 @@ class Assembly:
         observe_telemetry(meter, self._stats, self._redactor, self._handle.outbox, built)
 
     def _logs(self) -> None:
+        meters = self._handle.meter_provider
         capture = install_log_capture(
             self._config,
             self._redactor,
@@ -260,6 +264,7 @@ class Assembly:
             self._stats,
             log_context,
             self._late,
+            meters.measurements.drain if isinstance(meters, FfeMeterProvider) else lambda: None,
         )
         self._handle.log_capture = capture
         self._stack.callback(capture)

@@ -21,6 +21,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from ffe_otel.capture.meters import FfeMeterProvider
 from ffe_otel.capture.provider import FfeTracerProvider, make_ours
 from ffe_otel.correlation import FfePropagator
 from ffe_otel.export import otlp
@@ -94,7 +95,7 @@ def build(model: OpenTelemetryConfiguration, ours: Ours) -> Built:
     made: dict[type, Any] = {}
     arguments: dict[type, _Arguments] = {
         TracerProvider: lambda provider, given: _for_traces(provider, given, ours, sampler),
-        MeterProvider: lambda _, given: _for_metrics(given, ours),
+        MeterProvider: lambda provider, given: _for_metrics(provider, given, ours),
         LoggerProvider: lambda _, given: given,
     }
     patches = Patches()
@@ -157,7 +158,8 @@ def _for_traces(
     return given | more
 
 
-def _for_metrics(given: dict[str, Any], ours: Ours) -> dict[str, Any]:
+def _for_metrics(provider: Any, given: dict[str, Any], ours: Ours) -> dict[str, Any]:
+    provider.__class__ = FfeMeterProvider
     declared = [otlp.leave_out_doubles(reader) for reader in given.get("metric_readers", ())]
     on_registry = any(isinstance(reader, PrometheusMetricReader) for reader in declared)
     return given | {"metric_readers": [*declared, *ours.readers(on_registry)]}

@@ -60,7 +60,12 @@ def keep(data: MetricsData, wanted: Callable[[str, SdkMetric], bool]) -> Metrics
 
 
 class ScopeReader(PrometheusMetricReader):
-    """Puts the metrics of some scopes on a registry."""
+    """Puts the metrics of some scopes on a registry.
+
+    Attributes:
+        wants: whether the metrics of a scope are put there.
+        shows_exemplars: whether anybody sees the exemplars.
+    """
 
     def __init__(
         self,
@@ -69,10 +74,12 @@ class ScopeReader(PrometheusMetricReader):
         exemplars: Exemplars,
         *,
         scope_labels: bool,
+        shows_exemplars: bool = True,
     ) -> None:
         """Serve scopes that are ``wanted``, with or without ``otel_scope_*`` labels."""
         super().__init__(scope_info_enabled=scope_labels, registry=registry)
-        self._wanted = wanted
+        self.wants = wanted
+        self.shows_exemplars = shows_exemplars
         self._exemplars = exemplars
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -87,7 +94,7 @@ class ScopeReader(PrometheusMetricReader):
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> None:
-        kept = keep(metrics_data, lambda scope, _metric: self._wanted(scope))
+        kept = keep(metrics_data, lambda scope, _metric: self.wants(scope))
         # The first data decide on target_info for good, so they must not be empty.
         if kept.resource_metrics:
             self._exemplars.remember(kept)
@@ -275,6 +282,12 @@ def readers(page: MetricsPage | None, *, registry: bool = True) -> list[MetricRe
         made.append(ScopeReader(page.inner, is_ours, page.exemplars, scope_labels=False))
     if registry:
         made.append(
-            ScopeReader(REGISTRY, lambda scope: not is_ours(scope), Exemplars(), scope_labels=True)
+            ScopeReader(
+                REGISTRY,
+                lambda scope: not is_ours(scope),
+                Exemplars(),
+                scope_labels=True,
+                shows_exemplars=False,
+            )
         )
     return made

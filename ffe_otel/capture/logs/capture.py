@@ -52,6 +52,7 @@ class LogCapture:
         redact: Callable[[dict[str, Any]], dict[str, Any]],
         stats: ExportStats,
         log_context: Callable[[], Mapping[str, object]],
+        beside: Callable[[], None] = lambda: None,
     ) -> None:
         guard = Guard()
         settings = config.logging
@@ -70,9 +71,10 @@ class LogCapture:
             capacity=settings.buffer_size,
             dropped=self._delivery.queue_full,
             threaded=settings.async_logging,
-            step=self._delivery.step,
+            step=self._step,
         )
         self._worker = worker
+        self._beside = beside
         self._undo = ExitStack()
         self._undo.callback(stats.watch_queue(Signal.LOGS, lambda: worker.waiting))
         self._tap = Tap(
@@ -129,6 +131,10 @@ class LogCapture:
         self.close()
         self._undo.close()
 
+    def _step(self) -> bool:
+        self._beside()
+        return self._delivery.step()
+
     def after_fork(self) -> None:
         """Start clean in a forked child."""
         self._delivery.after_fork()
@@ -144,6 +150,7 @@ def install_log_capture(
     stats: ExportStats,
     log_context: Callable[[], Mapping[str, object]],
     late_provider: LoggerProvider | None = None,
+    beside: Callable[[], None] = lambda: None,
 ) -> LogCapture:
     """Take every log record of the process to the configured outputs.
 
@@ -157,6 +164,8 @@ def install_log_capture(
         stats: Counts what is lost.
         log_context: Tells agent state, decision id and asset pair of the calling code.
         late_provider: Receives the records that come after ``close``, at once.
+        beside: Other work for the thread that writes; called ten times a second or more
+            often, and must not raise.
 
     Returns:
         The running capture; call it to uninstall.
@@ -168,6 +177,7 @@ def install_log_capture(
         lambda line: redact_line(line, redactor, longest),
         stats,
         log_context,
+        beside,
     )
     capture.start()
     return capture

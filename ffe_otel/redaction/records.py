@@ -22,6 +22,7 @@ from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from ffe_otel import semconv
 from ffe_otel.redaction.metrics import redact_metrics
+from ffe_otel.redaction.safe import SafeLogRecord
 from ffe_otel.redaction.surfaces import Surface
 
 if TYPE_CHECKING:
@@ -258,9 +259,15 @@ def redact_log(
     """
     if isinstance(record, _RedactedLogRecord):
         return record
+    own = record.log_record
     try:
+        if not isinstance(own, SafeLogRecord) or not own.is_untouched(limit, value_limit or limit):
+            own = redact_log_record(own, redactor, limit, value_limit)
+        elif own.context:
+            own = copy.copy(own)
+            own.context = Context()
         return _RedactedLogRecord(
-            log_record=redact_log_record(record.log_record, redactor, limit, value_limit),
+            log_record=own,
             resource=redact_resource(record.resource, redactor, limit),
             instrumentation_scope=redact_scope(record.instrumentation_scope, redactor, limit),
             limits=record.limits,

@@ -43,10 +43,11 @@ class Outputs(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """A redacted line, and how it looks in the configured format."""
+    """A redacted line, the same with long values cut, and how that looks as configured."""
 
-    snapshot: Snapshot
+    reading: Reading
     line: dict[str, Any]
+    shown: dict[str, Any]
     text: str
 
 
@@ -135,11 +136,11 @@ class Delivery:
     def _deliver(self, batch: Sequence[Snapshot]) -> None:
         readings = [taken for each in batch if (taken := self._read(each)) is not None]
         file, terminal, syslog, otlp, late = self._outputs
-        lines = [self._rendered(each) for each in readings] if file or terminal or syslog else []
+        lines = [self._rendered(each) for each in readings]
         if file:
             self._write(file, lines)
         if otlp:
-            self._emit(late if self._late else otlp, readings)
+            self._emit(late if self._late else otlp, lines)
         if syslog:
             self._send(syslog, lines)
         if terminal:
@@ -155,18 +156,18 @@ class Delivery:
     def _rendered(self, taken: Reading) -> Rendered:
         raw = reading.line_of(taken)
         try:
-            line = self._redact(raw)
+            line = shown = self._redact(raw)
             text = self._text_of(line)
             if len(text) > self._max_length:
-                line = self._cut(line)
-                text = self._text_of(line)
+                shown = self._cut(line)
+                text = self._text_of(shown)
         except Exception as error:  # noqa: BLE001 - fails closed, whatever the reason
             self._warn("redaction", f"a log record could not be redacted: {_name(error)}")
             line = dict.fromkeys(reading.ALWAYS)
             line.update((key, raw[key]) for key in _SAFE)
             line[reading.MESSAGE] = UNREDACTED
-            text = self._text_of(line)
-        return Rendered(taken.snapshot, line, text)
+            shown, text = line, self._text_of(line)
+        return Rendered(taken, line, shown, text)
 
     def _text_of(self, line: dict[str, Any]) -> str:
         return text_line(line) if self._text else json_line(line)
@@ -198,7 +199,7 @@ class Delivery:
     def _send(self, syslog: Syslog, lines: Sequence[Rendered]) -> None:
         for each in lines:
             try:
-                syslog.send(each.snapshot.levelno, each.line, each.text)
+                syslog.send(each.reading.snapshot.levelno, each.shown, each.text)
             except OSError as error:
                 text = f"cannot send to syslog at {syslog.address}: {_reason(error)}"
                 self._failed("syslog", 1, text)
@@ -208,20 +209,20 @@ class Delivery:
     def _show(self, terminal: console.Console, lines: Sequence[Rendered]) -> None:
         coloured = self._text and terminal.coloured()
         texts = [
-            text_line(each.line, colour=True) if coloured else each.text
+            text_line(each.shown, colour=True) if coloured else each.text
             for each in lines
-            if not each.snapshot.shown
+            if not each.reading.snapshot.shown
         ]
         if texts and not terminal.write(texts):
             self._count("console", len(texts))
 
-    def _emit(self, otlp: OtlpOutput | None, readings: Sequence[Reading]) -> None:
+    def _emit(self, otlp: OtlpOutput | None, lines: Sequence[Rendered]) -> None:
         if otlp is None:
-            self._count(Reason.SHUTDOWN, len(readings))
+            self._count(Reason.SHUTDOWN, len(lines))
             return
-        for each in readings:
+        for each in lines:
             try:
-                otlp.emit(each)
+                otlp.emit(each.reading, each.line, self._redact)
             except Exception as error:  # noqa: BLE001 - processors are anybody's code
                 self._failed("otlp", 1, f"a log record was refused by OTLP: {_name(error)}")
 

@@ -10,13 +10,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry._logs import SeverityNumber
 
 from ffe_otel import semconv
-from ffe_otel.capture.logs.reading import clean, shown_path
+from ffe_otel.capture.logs.reading import (
+    ALWAYS,
+    FUNCTION,
+    LEVEL,
+    MESSAGE,
+    WHEN_KNOWN,
+    clean,
+    shown_path,
+)
 from ffe_otel.capture.logs.render import json_line, traceback_lines
+from ffe_otel.redaction.safe import SafeLogRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from opentelemetry._logs import Logger, LoggerProvider
 
     from ffe_otel.capture.logs.reading import Reading
@@ -29,6 +40,7 @@ _ATTRIBUTE_OF: Final = {
     "asset_pair": semconv.ASSET_PAIR,
     "duration_ms": semconv.DURATION_MS,
 }
+_NO_EXTRA: Final = frozenset({*ALWAYS, *WHEN_KNOWN, semconv.LOG_EXCEPTION, semconv.LOG_STACK})
 _MAX_LOGGERS: Final = 2000
 
 
@@ -41,11 +53,35 @@ class OtlpOutput:
 
     def __init__(self, provider: LoggerProvider) -> None:
         self._provider = provider
+        self._places: dict[tuple[str, str], dict[str, Any]] = {}
         self._loggers: dict[str, Logger] = {}
 
-    def emit(self, reading: Reading) -> None:
-        """Emit one log record."""
-        self._logger(str(reading.snapshot.logger)).emit(log_record(reading))
+    def emit(
+        self,
+        reading: Reading,
+        line: dict[str, Any],
+        redact: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        """Emit one log record.
+
+        Args:
+            reading: The record.
+            line: What became of its line by redaction.
+            redact: Removes secrets from what is in no line.
+        """
+        taken = reading.snapshot
+        place = (taken.path, taken.thread_name)
+        found = self._places.get(place)
+        if found is None:
+            if len(self._places) >= _MAX_LOGGERS:
+                self._places.clear()
+            found = self._places[place] = redact(
+                {
+                    semconv.CODE_FILE_PATH: shown_path(str(taken.path)),
+                    semconv.THREAD_NAME: clean(taken.thread_name),
+                }
+            )
+        self._logger(str(taken.logger)).emit(log_record(reading, line, found))
 
     def _logger(self, name: str) -> Logger:
         found = self._loggers.get(name)
@@ -57,19 +93,26 @@ class OtlpOutput:
         return found
 
 
-def log_record(reading: Reading) -> LogRecord:
-    """Translate a reading."""
+def log_record(reading: Reading, line: dict[str, Any], place: dict[str, Any]) -> SafeLogRecord:
+    """Translate a reading that is redacted already.
+
+    Args:
+        reading: gives times, ids and numbers.
+        line: the redacted line; gives everything else.
+        place: where it was logged, redacted too.
+    """
     taken = reading.snapshot
-    extras = dict(reading.extras)
+    extras = {key: value for key, value in line.items() if key not in _NO_EXTRA}
     event = extras.pop(semconv.OTEL_EVENT_NAME, None)
-    return LogRecord(
+    level = line[LEVEL]
+    return SafeLogRecord(
         timestamp=reading.unix_nano,
         observed_timestamp=time.time_ns(),
         context=taken.context,
-        severity_text=_TEXTS.get(taken.level, clean(taken.level)),
+        severity_text=_TEXTS.get(level, level),
         severity_number=severity(taken.levelno),
-        body=reading.message,
-        attributes=_attributes(reading, extras),
+        body=line[MESSAGE],
+        attributes=_attributes(reading, line, extras) | place,
         event_name=event if isinstance(event, str) else None,
     )
 
@@ -82,19 +125,22 @@ def severity(levelno: int) -> SeverityNumber:
     return SeverityNumber(_DECADES[decade] + min(levelno - 10 * decade, 3) * (decade > 0))
 
 
-def _attributes(reading: Reading, extras: dict[str, object]) -> dict[str, Any]:
+def _attributes(
+    reading: Reading, line: Mapping[str, Any], extras: Mapping[str, Any]
+) -> dict[str, Any]:
     taken = reading.snapshot
     attributes: dict[str, Any] = {key: _uniform(value) for key, value in extras.items() if key}
-    attributes.update((_ATTRIBUTE_OF[name], value) for name, value in reading.fields.items())
-    attributes[semconv.CODE_FILE_PATH] = shown_path(str(taken.path))
-    attributes[semconv.CODE_FUNCTION_NAME] = clean(taken.function)
+    for name in reading.fields:
+        if name in line:
+            attributes[_ATTRIBUTE_OF[name]] = line[name]
+    attributes[semconv.CODE_FUNCTION_NAME] = line[FUNCTION]
     attributes[semconv.CODE_LINE_NUMBER] = taken.line
     attributes[semconv.THREAD_ID] = taken.thread_id
-    attributes[semconv.THREAD_NAME] = clean(taken.thread_name)
-    if reading.exception is not None:
-        attributes[semconv.EXCEPTION_TYPE] = reading.exception["type"]
-        attributes[semconv.EXCEPTION_MESSAGE] = reading.exception["message"]
-        attributes[semconv.EXCEPTION_STACKTRACE] = "\n".join(traceback_lines(reading.exception))
+    exception = line.get(semconv.LOG_EXCEPTION)
+    if isinstance(exception, dict):
+        attributes[semconv.EXCEPTION_TYPE] = exception.get("type")
+        attributes[semconv.EXCEPTION_MESSAGE] = exception.get("message")
+        attributes[semconv.EXCEPTION_STACKTRACE] = "\n".join(traceback_lines(exception))
     return attributes
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ffe_otel.capture.spans import FfeSpan
+
+_SWEEP_AT: Final = 1000
 
 
 class LiveSpans:
@@ -22,6 +24,7 @@ class LiveSpans:
     def __init__(self) -> None:
         # Not a WeakSet, which is five times as dear and does not keep the order.
         self._spans: dict[int, weakref.ref[FfeSpan]] = {}
+        self._sweep_at = _SWEEP_AT
         if hasattr(os, "register_at_fork"):
             clear = weakref.WeakMethod(self._clear)
 
@@ -33,8 +36,18 @@ class LiveSpans:
 
     def watch(self, span: FfeSpan) -> None:
         """Keep a span that has just started until it ends."""
-        spans, number = self._spans, id(span)
-        spans[number] = weakref.ref(span, lambda _: spans.pop(number, None))
+        spans = self._spans
+        spans[id(span)] = weakref.ref(span)
+        if len(spans) > self._sweep_at:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Forget the spans that have gone away without an end."""
+        for number, reference in list(self._spans.items()):
+            # Unless a new span lives at the same address by now.
+            if reference() is None and self._spans.get(number) is reference:
+                self._spans.pop(number, None)
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._spans))
 
     def release(self, span: FfeSpan) -> bool:
         """Forget a span that ends; whether it was open, and of this process."""

@@ -163,7 +163,6 @@ class FfeTracer(Tracer):
             span_context,
             parent,
             kind,
-            self.live,
             record_exception=record_exception,
             set_status_on_exception=set_status_on_exception,
             ended=ended,

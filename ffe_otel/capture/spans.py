@@ -25,57 +25,59 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import ReadableSpan, Tracer
+    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Link
     from opentelemetry.util.types import Attributes
 
-    from ffe_otel.capture.live import LiveSpans
-    from ffe_otel.capture.provider import ProcessorSwitch
+    from ffe_otel.capture.provider import FfeTracer
 
 _SCALARS: Final = frozenset({str, bool, int, float})
-_UNSET: Final = Status(StatusCode.UNSET)
 
 
 class FfeSpan(Span):
-    """A span of the SDK's that ends once, in the process that started it."""
+    """A span of the SDK's that ends once, in the process that started it.
+
+    Its fields have the SDK's names, because the SDK's methods use them; its ``__init__`` is
+    not the SDK's. What all spans of a tracer share is read from the tracer, and what most
+    spans never change is the class's.
+    """
+
+    _instrumentation_info: Any = property(lambda self: self._tracer.instrumentation_info)
+    _instrumentation_scope: Any = property(lambda self: self._tracer._instrumentation_scope)  # noqa: SLF001
+    _limits: Any = property(lambda self: self._tracer._span_limits)  # noqa: SLF001
+    _resource: Any = property(lambda self: self._tracer.resource)
+    _sampler: Any = property(lambda self: self._tracer.sampler)
+    _span_processor: Any = property(lambda self: self._tracer.span_processor)
+    _trace_config = None
+    _status = Status(StatusCode.UNSET)
+    _start_time: int | None = None
+    _end_time: int | None = None
+    _dropped_attributes = 0
+    _events: Sequence[Any] = ()
+    _links: Sequence[Link] = ()
 
     def __init__(
         self,
-        tracer: Tracer,
+        tracer: FfeTracer,
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
         kind: SpanKind,
-        home: LiveSpans,
         *,
         record_exception: bool,
         set_status_on_exception: bool,
         ended: Callable[[], None],
     ) -> None:
-        # Not the SDK's: these are its fields, by its names, which its own methods use.
+        self._tracer = tracer
         self._name = name
         self._context = context
         self._parent = parent
         self._kind = kind
-        self._resource = tracer.resource
-        self._instrumentation_info = tracer.instrumentation_info
-        self._instrumentation_scope = tracer._instrumentation_scope  # noqa: SLF001
-        self._sampler = tracer.sampler
-        self._trace_config = None
-        self._span_processor: ProcessorSwitch = tracer.span_processor  # type: ignore[assignment]
-        self._limits = tracer._span_limits  # noqa: SLF001
         self._record_exception = record_exception
         self._set_status_on_exception = set_status_on_exception
         self._ended = ended
         self._lock = Lock()
-        self._status = _UNSET
-        self._start_time: int | None = None
-        self._end_time: int | None = None
         self._attributes: dict[str, Any] = {}
-        self._dropped_attributes = 0
-        self._events: Sequence[Any] = ()
-        self._links: Sequence[Link] = ()
-        self._home = home
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -161,7 +163,7 @@ class FfeSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """End the span; nothing when it was aborted, or belongs to the parent process."""
-        if not self._home.release(self):
+        if not self._tracer.live.release(self):
             return
         self._end_time = time_ns() if end_time is None else end_time
         self._ended()

@@ -10,11 +10,15 @@ import pytest
 from logs_bench import fail
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.sdk._logs import Logger, LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import use_span
 
 from ffe_otel import semconv
+from ffe_otel.capture.logs import otlp
 from ffe_otel.capture.logs.otlp import severity
+from ffe_otel.redaction.safe import SafeLogRecord
 
 
 def test_a_record_and_its_attributes(start, logger):
@@ -176,3 +180,30 @@ def test_made_up_logger_names_do_not_pile_up(start, logger):
         logger.callHandlers(record)
     assert len(bench.records()) == 5000
     assert len(bench.capture._delivery._outputs.otlp._loggers) <= 2000
+
+
+@pytest.mark.parametrize("limit", ["", "3"])
+@pytest.mark.filterwarnings("ignore:Log record attributes were dropped")
+def test_the_short_way_through_the_sdk_leads_to_the_same(limit, monkeypatch):
+    if limit:
+        monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", limit)
+    seen = []
+    for emit in (otlp._emit, lambda logger, record: logger.emit(record)):
+        exporter = InMemoryLogRecordExporter()
+        provider = LoggerProvider(shutdown_on_exit=False)
+        provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+        attributes = {"a": "x", "n": 1, "tuple": ("x", None), "map": {"k": (1, 2)}}
+        record = SafeLogRecord(body="text", attributes=attributes, observed_timestamp=1)
+        emit(provider.get_logger("scope", "1"), record)
+        [found] = exporter.get_finished_logs()
+        seen.append((found.to_json(), list(found.log_record.attributes.items())))
+
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.skipif(not hasattr(Logger, "enabled"), reason="needs parts that came with 1.45")
+def test_canary_the_short_way_is_taken(start, logger):
+    bench = start()
+    logger.warning("short", extra={"a": "x"})
+
+    assert type(bench.records()[0].attributes) is dict

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.sdk._logs import ReadWriteLogRecord
 
 from ffe_otel import semconv
 from ffe_otel.capture.logs.reading import (
@@ -81,7 +82,7 @@ class OtlpOutput:
                     semconv.THREAD_NAME: clean(taken.thread_name),
                 }
             )
-        self._logger(str(taken.logger)).emit(log_record(reading, line, found))
+        _emit(self._logger(str(taken.logger)), log_record(reading, line, found))
 
     def _logger(self, name: str) -> Logger:
         found = self._loggers.get(name)
@@ -91,6 +92,33 @@ class OtlpOutput:
                 self._loggers.clear()
             found = self._loggers[name] = self._provider.get_logger(clean(name))
         return found
+
+
+def _emit(logger: Any, record: SafeLogRecord) -> None:
+    """Hand a record to the logger's processors, as the SDK does, without cleaning it again.
+
+    The SDK copies and checks every attribute; these are made of clean values. With limits that
+    these values do not keep, or an SDK whose private parts are others, it does it its way.
+    """
+    try:
+        limits, processors = logger._log_record_limits, logger._multi_log_record_processor  # noqa: SLF001
+        most = limits.max_log_record_attributes
+        fits = limits.max_log_record_attribute_length is None and (
+            most is None or len(record.attributes or ()) <= most
+        )
+        direct = fits and logger._is_enabled()  # noqa: SLF001
+    except AttributeError:
+        direct = False
+    if not direct:
+        logger.emit(record)
+        return
+    emitted = object.__new__(ReadWriteLogRecord)
+    emitted.log_record = record
+    emitted.resource = logger.resource
+    emitted.instrumentation_scope = logger.instrumentation_scope
+    emitted.limits = limits
+    logger._logger_metrics.emit_log()  # noqa: SLF001
+    processors.on_emit(emitted)
 
 
 def log_record(reading: Reading, line: dict[str, Any], place: dict[str, Any]) -> SafeLogRecord:
@@ -145,14 +173,14 @@ def _attributes(
 
 
 def _uniform(value: object) -> Any:
-    """Give the elements of a list one type: older SDKs drop a list that mixes them."""
+    """Lists as tuples of one type, as the SDK has them; older ones drop a list that mixes types."""
     if isinstance(value, dict):
         return {key: _uniform(item) for key, item in value.items() if key}
     if not isinstance(value, list):
         return value
     kinds = {type(item) for item in value} - {type(None)}
     if len(kinds) < 2:
-        return [_uniform(item) for item in value]
+        return tuple([_uniform(item) for item in value])
     if kinds == {int, float}:
-        return [None if item is None else float(item) for item in value]
-    return [item if isinstance(item, str) else json_line({"": item})[4:-1] for item in value]
+        return tuple([None if item is None else float(item) for item in value])
+    return tuple([item if isinstance(item, str) else json_line({"": item})[4:-1] for item in value])

@@ -306,3 +306,26 @@ def test_long_values_are_cut_after_redaction(start, logger):
     assert len(first["value"]) < 80
     assert len(first["deep"]["list"][0]) < 80
     assert 65_536 <= len(second["message"]) < 65_600
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("levelname", SECRET),
+        ("name", SECRET),
+        ("module", SECRET),
+        ("funcName", SECRET),
+        ("levelname", {"nested": [SECRET]}),
+        ("funcName", {"nested": [SECRET]}),
+    ],
+)
+def test_no_field_of_a_record_is_trusted(start, logger, field, value):
+    """They are the engine's to set, and are redacted once for many records."""
+    bench = start()
+    for _ in range(2):
+        record = logger.makeRecord(logger.name, logging.INFO, __file__, 1, "text", (), None)
+        vars(record)[field] = value
+        logger.handle(record)
+
+    assert SECRET not in bench.text()
+    assert len(bench.lines()) == 2

@@ -26,6 +26,9 @@ MAX_MESSAGE: Final = 65_536
 CUT: Final = "...[cut]"
 # Made here and not by the engine, so they may stand in a line that was not redacted.
 _SAFE: Final = (reading.TIMESTAMP, reading.CORRELATION, reading.TRACE, reading.SPAN)
+_OURS: Final = (*_SAFE, reading.LINE)
+_COMMON: Final = (reading.LEVEL, reading.LOGGER, reading.MODULE, reading.FUNCTION)
+_MOST_KNOWN: Final = 2000
 _WARN_AGAIN_SECONDS: Final = 300.0
 
 
@@ -85,6 +88,7 @@ class Delivery:
         self._max_length = max_length
         self._warned: dict[str, float] = {}
         self._failing: set[str] = set()
+        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._late = False
 
     def deliver(self, batch: Sequence[Snapshot]) -> None:
@@ -155,8 +159,9 @@ class Delivery:
 
     def _rendered(self, taken: Reading) -> Rendered:
         raw = reading.line_of(taken)
+        ours = {key: raw[key] for key in _SAFE}
         try:
-            line = shown = self._redact(raw)
+            line = shown = self._redacted(raw)
             text = self._text_of(line)
             if len(text) > self._max_length:
                 shown = self._cut(line)
@@ -164,10 +169,28 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - fails closed, whatever the reason
             self._warn("redaction", f"a log record could not be redacted: {_name(error)}")
             line = dict.fromkeys(reading.ALWAYS)
-            line.update((key, raw[key]) for key in _SAFE)
+            line.update((key, ours[key]) for key in _SAFE)
             line[reading.MESSAGE] = UNREDACTED
             shown, text = line, self._text_of(line)
         return Rendered(taken, line, shown, text)
+
+    def _redacted(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """The line without secrets; what many lines have in common is redacted once."""
+        common = tuple([raw[key] for key in _COMMON])
+        if type(raw[reading.LINE]) is not int or any(type(each) is not str for each in common):
+            return self._redact(raw)
+        known = self._known.get(common)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[common] = self._redact(dict(zip(_COMMON, common, strict=True)))
+        line = dict.fromkeys(reading.ALWAYS)
+        line.update(known)
+        line.update([(key, raw.pop(key)) for key in _OURS])
+        for key in _COMMON:
+            del raw[key]
+        line.update(self._redact(raw))
+        return line
 
     def _text_of(self, line: dict[str, Any]) -> str:
         return text_line(line) if self._text else json_line(line)

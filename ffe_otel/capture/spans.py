@@ -101,6 +101,10 @@ class FfeSpan(Span):
             return
         kept, scalars = self._attributes, _SCALARS
         limits = self._limits
+        most = limits.max_span_attributes
+        if most == 0:
+            self._dropped_attributes += len(attributes)
+            return
         if limits.max_span_attribute_length is not None:
             scalars = frozenset()
         for key, value in attributes.items():
@@ -110,7 +114,6 @@ class FfeSpan(Span):
                 kept[key] = value
             else:
                 self._clean(key, value)
-        most = limits.max_span_attributes
         if most is not None and len(kept) > most:
             self._drop_oldest(most)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.catalogue import Rule
     from ffe_otel.redaction.names import NameIndex
 
+LONGEST_KNOWN: Final = 64
+"""Characters of the texts and names that are remembered."""
+_MOST_KEYS: Final = 4_096
 _DEEPEST: Final = 24
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
 _FEWEST_WORDS, _MOST_WORDS, _LONGEST_WORD = 12, 48, 9
 
 
@@ -25,6 +29,10 @@ class Walk:
 
     ``rule`` in the methods is that of the name the value stands under, or None; values
     nested in it inherit it.
+
+    Attributes:
+        keys: rules of the names that were seen before and stay as they are.
+        clean: short texts that were seen before and stay as they are.
     """
 
     text: Callable[[str, str, int | None], str]
@@ -33,6 +41,8 @@ class Walk:
     stays: Callable[[str], bool]
     surface: str
     limit: int | None
+    keys: dict[str, Rule | None]
+    clean: Collection[str]
 
     def value(self, value: object, rule: Rule | None, depth: int) -> Any:
         """Redact any value.
@@ -53,27 +63,49 @@ class Walk:
         return self._container(value, rule, depth)
 
     def mapping(
-        self, mapping: Mapping[Any, object], rule: Rule | None, depth: int
+        self,
+        mapping: Mapping[Any, object],
+        rule: Rule | None,
+        depth: int,
+        exempt: Collection[str] = (),
     ) -> dict[str, Any]:
-        """Redact keys and values of a mapping."""
+        """Redact keys and values of a mapping; values of the keys ``exempt`` stay."""
         redacted: dict[str, Any] = {}
         pair = self._pair_rule(mapping)
+        keys, clean = self.keys, self.clean
         for key, value in mapping.items():
-            name = key if isinstance(key, str) else str(key)
-            own = self.names.rule_for(name) or (pair if name == "value" else None) or rule
-            safe = self.text(name, self.surface, self.limit)
+            if key in exempt:
+                redacted[key] = value
+                continue
+            # Not `in` first: another thread may clear what is remembered.
+            try:
+                safe, own = key, keys[key]
+            except KeyError:
+                safe, own = self._key(key)
             while safe in redacted:
                 safe += "'"
-            if (
-                own is None
-                and isinstance(value, str)
-                and value.isdigit()
-                and counts_something(name)
+            own = own or (pair if key == "value" else None) or rule
+            if own is None and (
+                type(value) in _PLAIN or (type(value) is str and self._is_clean(key, value, clean))
             ):
                 redacted[safe] = value
             else:
                 redacted[safe] = self.value(value, own, depth + 1)
         return redacted
+
+    def _key(self, key: object) -> tuple[str, Rule | None]:
+        """A key without secrets, and the rule of the name that it is."""
+        name = key if isinstance(key, str) else str(key)
+        rule, safe = self.names.rule_for(name), self.text(name, self.surface, self.limit)
+        if type(key) is str and key == safe and len(key) <= LONGEST_KNOWN:
+            if len(self.keys) >= _MOST_KEYS:
+                self.keys.clear()
+            self.keys[key] = rule
+        return safe, rule
+
+    @staticmethod
+    def _is_clean(key: object, value: str, clean: Collection[str]) -> bool:
+        return value in clean or (value.isdigit() and counts_something(str(key)))
 
     def _container(self, value: object, rule: Rule | None, depth: int) -> Any:
         if isinstance(value, Mapping):

@@ -57,6 +57,11 @@ _ID_FIELDS: Final = frozenset(
         semconv.RUN_CORRELATION_ID,
     }
 )
+_TIME: Final = "timestamp"
+_TIMES: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
 _LINE_SKELETON_FIELDS: Final = ("timestamp", "level", "correlation_id", "trace_id", "span_id")
 
 
@@ -191,12 +196,14 @@ def _attributes(
 ) -> dict[str, Any]:
     if not attributes:
         return {}
-    redacted = redactor.strict_mapping(attributes, surface, limit)
-    for key in _ID_FIELDS & redacted.keys():
-        value = attributes.get(key)
-        if isinstance(value, str) and _IDS.fullmatch(value):
-            redacted[key] = value
-    return redacted
+    exempt = {
+        key
+        for key in _ID_FIELDS & attributes.keys()
+        if isinstance(value := attributes[key], str) and _IDS.fullmatch(value)
+    }
+    if (time := attributes.get(_TIME)) and isinstance(time, str) and _TIMES.fullmatch(time):
+        exempt.add(_TIME)
+    return redactor.strict_mapping(attributes, surface, limit, exempt=exempt)
 
 
 def _bounded(

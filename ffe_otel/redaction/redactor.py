@@ -14,7 +14,7 @@ from ffe_otel.redaction.encoded import decode
 from ffe_otel.redaction.gate import make_gate
 from ffe_otel.redaction.keys import KeyDetector, QueryDetector
 from ffe_otel.redaction.names import NameIndex
-from ffe_otel.redaction.nested import Walk
+from ffe_otel.redaction.nested import LONGEST_KNOWN, Walk
 from ffe_otel.redaction.personal import CardDetector, EmailDetector, IbanDetector, PhoneDetector
 from ffe_otel.redaction.phrases import PhraseDetector
 from ffe_otel.redaction.scanners import (
@@ -36,7 +36,7 @@ from ffe_otel.redaction.spans import (
 from ffe_otel.redaction.words import WordDetector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
     from ffe_otel.redaction.gate import Choice, Gate, GateName
@@ -48,7 +48,6 @@ TRUNCATED: Final = "truncated"
 _LOOK_AHEAD: Final = 8_192
 _SHORTEST: Final = 4
 _SHORTEST_LITERAL: Final = 4
-_MEMO_TEXT: Final = 64
 _MEMO_SIZE: Final = 8_192
 _MOST_PASSES: Final = 8
 _MOST_SHARED: Final = 256
@@ -57,11 +56,12 @@ _logger = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
-    """What looks at texts, and short texts in which it found nothing."""
+    """What looks at texts, and short texts and keys in which it found nothing."""
 
     gate: Gate
     self_gated: tuple[SelfGated, ...]
     clean: set[str]
+    keys: dict[str, Rule | None]
 
 
 class Redactor:
@@ -117,6 +117,7 @@ class Redactor:
             make_gate([d for d in detectors if not isinstance(d, SelfGated)], self._gate_name),
             tuple(d for d in detectors if isinstance(d, SelfGated)),
             set(),
+            {},
         )
 
     def text(self, text: str, surface: str, limit: int | None = None) -> str:
@@ -249,13 +250,26 @@ class Redactor:
         return self._walk(surface, limit).value(value, rule, 0)
 
     def strict_mapping(
-        self, mapping: Mapping[str, object], surface: str, limit: int | None = None
+        self,
+        mapping: Mapping[str, object],
+        surface: str,
+        limit: int | None = None,
+        exempt: Collection[str] = (),
     ) -> dict[str, Any]:
-        """:meth:`mapping` for callers that handle failures of a whole record themselves."""
-        return self._walk(surface, limit).mapping(mapping, None, 0)
+        """:meth:`mapping` for callers that handle failures of a whole record themselves.
+
+        The values of the keys ``exempt`` are known to hold no secret.
+        """
+        return self._walk(surface, limit).mapping(mapping, None, 0, exempt)
 
     def _walk(self, surface: str, limit: int | None) -> Walk:
-        return Walk(self.strict_text, self._names, self._count_one, self._stays, surface, limit)
+        state = self._state
+        # What is remembered is short, and must not be longer than what is kept.
+        long_enough = limit is None or limit >= LONGEST_KNOWN
+        return Walk(
+            self.strict_text, self._names, self._count_one, self._stays, surface, limit,
+            state.keys if long_enough else {}, state.clean if long_enough else (),
+        )  # fmt: skip
 
     def _count_one(self, surface: str, rule: Rule) -> None:
         self._count(surface, (rule,))
@@ -288,7 +302,7 @@ def _find(choice: Choice, text: str, low: str) -> Iterator[Span]:
 
 
 def _remember(text: str, clean: set[str]) -> None:
-    if len(text) <= _MEMO_TEXT:
+    if len(text) <= LONGEST_KNOWN:
         if len(clean) >= _MEMO_SIZE:
             clean.clear()
         clean.add(text)

@@ -9,6 +9,7 @@ takes a scanner; docs/collector.md lists both.
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.collector_patterns import DONE, HARMLESS, key_patterns, value_patterns
@@ -36,6 +37,9 @@ def render(catalogue: Catalogue) -> str:
         *_transform("before"),
         "",
         "redaction/keys:",
+        "  # Names that announce no secret: one look-up instead of all expressions. Their values",
+        "  # are read below, like all others.",
+        *_flow("ignored_keys", sorted({*catalogue.allowed_keys, *_carriers(), *_COMMON})),
         *_redaction("blocked_key_patterns", key_patterns(catalogue), DONE),
         "",
         "# Behind the keys, as a value that is harmless in itself may stand under a telling name.",
@@ -57,6 +61,13 @@ def _redaction(what: str, patterns: Iterable[Pattern], *allowed: str) -> Iterato
     yield from (f"    - {_quoted(pattern)}" for pattern in allowed)
     yield f"  {what}:"
     yield from _listed(patterns)
+
+
+def _flow(name: str, items: Iterable[str]) -> Iterator[str]:
+    """A list as YAML in few lines."""
+    yield f"  {name}:"
+    text = textwrap.fill(", ".join(items), 92, break_long_words=False, break_on_hyphens=False)
+    yield from (f"    {line}" for line in f"[{text}]".splitlines())
 
 
 def _listed(patterns: Iterable[Pattern]) -> Iterator[str]:
@@ -92,6 +103,19 @@ _CARRIED: Final = {
     ),
 }
 _CARRIER: Final = "ffe.collector."
+# Of OpenTelemetry's conventions, what nearly every record has.
+_COMMON: Final = (
+    "code.file.path", "code.function.name", "code.line.number", "error.type", "exception.message",
+    "exception.stacktrace", "exception.type", "http.request.method", "http.response.status_code",
+    "http.route", "network.protocol.version", "server.address", "server.port", "service.name",
+    "service.version", "telemetry.sdk.language", "telemetry.sdk.name", "telemetry.sdk.version",
+    "thread.id", "thread.name", "url.full", "url.path", "url.query", "url.scheme",
+)  # fmt: skip
+
+
+def _carriers() -> Iterator[str]:
+    for fields in _CARRIED.values():
+        yield from (f"{_CARRIER}{field}" for _, field in fields)
 
 
 def _transform(step: str) -> Iterator[str]:

@@ -189,10 +189,10 @@ def _letters(groups: Sequence[_Group]) -> Iterator[str]:
     last = ""
     for letter in sorted(following):
         if begin and len(tried | following[letter]) > _MOST_TRIED:
-            yield f"{begin}-{last}"
+            yield begin if begin == last else f"{begin}-{last}"
             begin, tried = "", set()
         begin, last, tried = begin or letter, letter, tried | following[letter]
-    yield f"{begin}-{last}"
+    yield begin if begin == last else f"{begin}-{last}"
 
 
 def _rests(groups: Sequence[_Group], letters: str, shortest: int = 1) -> str:

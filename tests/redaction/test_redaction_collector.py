@@ -166,3 +166,11 @@ def test_the_section_is_replaced_in_place():
 def test_a_file_without_the_section_is_refused(text):
     with pytest.raises(ValueError, match="are not there"):
         replace_section(text, "new\n")
+
+
+def test_no_telling_name_is_ignored():
+    document = yaml.safe_load(f"processors:\n{render(CATALOGUE)}")["processors"]
+    ignored = document["redaction/keys"]["ignored_keys"]
+    assert {"ffe.asset_pair", "ffe.collector.status.message", "url.full"} <= set(ignored)
+    assert [key for key in ignored if any(pattern.search(key) for pattern in KEYS)] == []
+    assert "ignored_keys" not in document["redaction/values"]

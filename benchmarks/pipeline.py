@@ -3,11 +3,12 @@
 
     python benchmarks/pipeline.py [--seconds 60] [--rates 1000,5000,10000] [--only serve]
 
-Each target runs alone on core 0 and is sent OTLP/HTTP at a fixed rate from core 1. A request
-counts when it was answered with 200; a target keeps up when the rate reached is the rate asked
-for. Spans look like the engine's: 10 attributes (names, numbers, a URL, a UUID), one of them a
-text of 230 characters. The Collector runs collector/config.yaml, redaction included, with sinks
-behind it that take everything.
+Each target runs alone and is sent OTLP/HTTP at a fixed rate: ``serve`` on core 0, the sender on
+the others; the Collector, which is made for several cores, on all of them, shared with sender
+and sinks. A request counts when it was answered with 200; a target keeps up when the rate
+reached is the rate asked for. Spans look like the engine's: 10 attributes (names, numbers, a
+URL, a UUID), one of them a text of 230 characters. The Collector runs collector/config.yaml,
+redaction included, with sinks behind it that take everything.
 """
 
 from __future__ import annotations
@@ -191,19 +192,28 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def pinned(command: list[str], ready: str, environ: dict[str, str]) -> Iterator[psutil.Process]:
-    """Run a command on core 0 while the block runs; ``ready`` is an address that answers."""
+def running(
+    command: list[str], ready: str, environ: dict[str, str], *, alone: bool
+) -> Iterator[psutil.Process]:
+    """Run a command while the block runs; ``ready`` is an address that answers.
+
+    ``alone`` gives it core 0, and this process the others.
+    """
+    cores = os.sched_getaffinity(0)
     process = subprocess.Popen(
         command,
         env=os.environ | environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.sched_setaffinity(process.pid, {0})
+    if alone:
+        os.sched_setaffinity(process.pid, {min(cores)})
+        os.sched_setaffinity(0, cores - {min(cores)} or cores)
     try:
         _wait(ready, process)
         yield psutil.Process(process.pid)
     finally:
+        os.sched_setaffinity(0, cores)
         process.send_signal(signal.SIGTERM)
         process.wait(60)
 
@@ -237,7 +247,7 @@ def serve() -> Iterator[tuple[psutil.Process, int]]:
             "--otlp-http-port", str(port), "--otlp-grpc-port", "-1",
         ]  # fmt: skip
         environ = {"FFE_OTEL__STATE_DIR": folder, "FFE_OTEL__METRICS__INFLUXDB__ENABLED": "false"}
-        with pinned(command, f"127.0.0.1:{port}", environ) as process:
+        with running(command, f"127.0.0.1:{port}", environ, alone=True) as process:
             yield process, port
 
 
@@ -263,7 +273,7 @@ def collector() -> Iterator[tuple[psutil.Process, int]]:
             "GOGC": "400",
         }
         command = [build.stdout.strip(), f"--config={ROOT}/collector/config.yaml"]
-        with pinned(command, f"127.0.0.1:{otlp}", environ) as process:
+        with running(command, f"127.0.0.1:{otlp}", environ, alone=False) as process:
             yield process, otlp
 
 
@@ -341,7 +351,6 @@ def main() -> None:
     if options.sinks:
         serve_sinks(*map(int, options.sinks.split(",")))
         return
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rates = [int(rate) for rate in options.rates.split(",")]
     print(
         "| target | spans/s asked | reached | refused | p50 ms | p99 ms | CPU | MB 1st | MB last |"

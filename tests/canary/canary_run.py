@@ -74,9 +74,9 @@ def run(rows: Iterable[Row], folder: Path, settings: Mapping[str, str] | None = 
         environ = {
             **_clean_environment(),
             **_SETTINGS,
-            **(settings or {}),
             "XDG_STATE_HOME": str(state),
             "OTEL_EXPORTER_OTLP_ENDPOINT": http.address,
+            **(settings or {}),
         }
         done = subprocess.run(
             command, env=environ, cwd=work, capture_output=True, timeout=100, check=False

@@ -10,13 +10,15 @@ from canary_catalogue import CATALOGUE
 from canary_plan import plan
 from canary_report import findings, first_findings, table
 from canary_rows import KNOWN, UNKNOWN
-from canary_run import run
+from canary_run import Output, run
 from canary_store import stored
+from loopback import free_ports
 
 from ffe_otel.redaction import load_catalogue
 
 if TYPE_CHECKING:
-    from canary_run import Output
+    from pathlib import Path
+
     from canary_search import Found
 
 
@@ -76,3 +78,17 @@ def test_without_rules_everything_leaves(tmp_path_factory: pytest.TempPathFactor
     )
     found = first_findings(findings(said, rows))
     assert {row.surface for row in rows if row.mark not in found} == set()
+
+
+def test_what_waits_on_disk_holds_none(tmp_path: Path) -> None:
+    """With its endpoint down, everything that is sent by OTLP is left in the spool."""
+    # The program sends these two through exporters of its own.
+    rows = [row for row in KNOWN[::5] if row.surface not in {"exemplar", "resource"}]
+    down = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_ports(1)[0]}"}
+    said = run(rows, tmp_path, down)
+    spool = [place for place in said.parts if place.startswith("file ffe_otel/spool/")]
+    assert said.missing(rows, *spool) == {}
+    leaked = first_findings(
+        findings(Output({place: said.parts[place] for place in spool}, own_ids=said.own_ids), rows)
+    )
+    assert not leaked, table(rows, leaked)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from canary_search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from canary_plan import Row
     from canary_run import Output
@@ -32,6 +32,14 @@ def first_findings(found: Iterable[tuple[str, Found]]) -> dict[str, tuple[str, F
     for place, one in found:
         result.setdefault(one.row.mark, (place, one))
     return result
+
+
+def recall(rows: Iterable[Row], leaked: Collection[str]) -> dict[str, float]:
+    """The share of each kind's rows that did not leak; ``leaked`` holds marks."""
+    rows = tuple(rows)
+    planted = Counter(row.kind for row in rows)
+    kept = Counter(row.kind for row in rows if row.mark not in leaked)
+    return {kind: kept[kind] / number for kind, number in planted.items()}
 
 
 def table(rows: Iterable[Row], leaked: Mapping[str, tuple[str, Found]]) -> str:

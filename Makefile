@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 RESOLUTION ?= highest
 PYTEST_ARGS ?=
+# Many tests wait for processes of theirs: one more than there are cores.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN := $(VENV)/bin
 DEMO_ARGS ?= --llm debate --cycles 0 --interval 2 --console-level ERROR
 DEMO_STATE := $(or $(FFE_OTEL__STATE_DIR),$(CURDIR)/.state/demo)
@@ -36,9 +38,9 @@ demo: $(VENV)/.demo ## Run the reference engine with the embedded backend and it
 test: $(VENV)/.dev-$(RESOLUTION) ## Run the tests
 ifeq ($(CHROMIUM),)
 	@echo "make test: no Chromium on this machine, so the browser tests are left out (.ci/run installs it)"
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not browser and not stack and not chaos" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not stack and not chaos" $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not stack and not chaos" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not stack and not chaos" $(PYTEST_ARGS)
 endif
 
 chaos: $(VENV)/.dev-$(RESOLUTION) ## Kill processes, break endpoints and disks (CHAOS=full: 100 kills)

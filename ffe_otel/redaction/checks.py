@@ -21,9 +21,11 @@ _PREFIX: Final = re.compile(
     # One in a thousand of the opaque words of others, cursors for example, begins like this.
     r"|([a-z]{3,8})_([0-9A-Za-z]{30,512})"
 )
+_SIGN: Final = re.compile(r"((?:[A-Za-z]{2,10}[0-9]{0,2}[_-]){1,3})([0-9A-Za-z_-]{20,512})")
 # Prefixes of ids: of LLM calls, payments, and of everything that has a number of its own.
 _ID_PREFIXES: Final = frozenset(
     {"id", "ids", "call", "resp", "thread", "asst", "req", "request", "run", "msg", "message",
+     "ord", "client", "clord", "clordid",
      "toolu", "step", "file", "batch", "job", "task", "order", "trade", "trace", "span", "uuid",
      "guid", "tx", "txn", "txid", "pos", "fill", "evt", "event", "cus", "pi", "ch", "in", "sub",
      "prod", "price", "acct", "decision", "cycle", "commit", "ref", "rev", "node", "pod",
@@ -82,6 +84,15 @@ def has_prefix(word: str) -> bool:
     return not any(part in _ID_PREFIXES for part in parts)
 
 
+def has_sign(word: str) -> bool:
+    """Say whether signs of any kind stand in front of something generated."""
+    match = _SIGN.fullmatch(word)
+    if match is None or not (is_random(match[2]) or is_mixed(match[2])):
+        return False
+    parts = re.split("[_-]", match[1].lower())
+    return not any(part in _ID_PREFIXES or len(part) > 12 for part in parts)
+
+
 def is_wif(word: str) -> bool:
     """Say whether a word is base58 with the checksum of Bitcoin."""
     number = 0
@@ -103,6 +114,7 @@ CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "jwt": is_jwt,
     "path": is_token_path,
     "prefix": has_prefix,
+    "sign": has_sign,
     "wif": is_wif,
     "not-number": lambda value: not value.isdigit(),
     "remote": lambda value: not value.startswith(("127.", "0.")),

@@ -37,12 +37,14 @@ _PROBE: Final = 512
 _QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
 _SEPARATOR: Final = re.compile(
     rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}"
-    r"(?P<op>[-=]>|:=|==?|:|%3[AaDd]|>|,|value=[\"']?|(?:\r?\n|(?:\\r)?\\n){2})[ \t]{0,8}"
+    r"(?P<op>[-=]>|:=|==?|:|%3[AaDd]|>|,|value=[\"']?|(?:\r?\n|(?:\\r)?\\n){2})[ \t]{0,24}"
+    # A block of YAML.
+    r"(?:[|>][-+]?(?:\r?\n|\\n)[ \t]{1,16})?"
 )
 _FLAG_SEPARATOR: Final = re.compile(r"[\"']?(?:,[ ]{0,2}|[ \t]{1,8})(?=[^\s-])")
 # "We have detected your API key as XYZ": what follows has to look like a credential.
 _PROSE_SEPARATOR: Final = re.compile(
-    r"[ \t](?:for|of|from|on|at)[ \t][\w.-]{1,32}(?:[ \t][\w.-]{1,32})?"
+    r"[ \t](?:for|of|from|on|at)[ \t][\w.-]{1,32}(?:[ \t][\w.-]{1,32}){0,3}"
     r"(?:[ \t]is[ \t]|[ \t]?[:=][ \t]?)(?=[^\s])"
     r"|[ \t](?:(?:as|is|was)[ \t])?(?=[^\s(\[{<>=|&,;:-])"
 )
@@ -63,6 +65,7 @@ _BARE: Final = re.compile(
 )
 _QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
 _LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
+_FIELDS: Final = re.compile(r"(?!\0)(?:[^\r\n\"'\\]|\\{0,8}\"[^\"\r\n\\]{0,512}\\{0,8}\")+")
 _SCHEME: Final = re.compile(
     r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256)"
     # Schemes that nobody knows: a word, and behind it no word.
@@ -124,6 +127,8 @@ class KeyDetector:
             if right - hit >= _LONGEST:
                 continue
             left = hit - _run_left(text, hit)
+            if text[left - 1 : left] == "\\" and text[left] in "nrt":
+                left += 1  # the end of an escape, `\\nkey=`
             for value, rule in self._values(text, left, right):
                 done = max(done, value.resume)
                 if value.end > value.start:
@@ -282,7 +287,7 @@ def _separator(text: str, left: int, right: int) -> tuple[int, re.Match[str] | N
     separator = _SEPARATOR.match(text, right)
     if separator is not None and _fits(text, left, separator):
         return right, separator
-    if text.startswith("--", left):
+    if text[left] == "-" and right - left > 4:
         return right, _FLAG_SEPARATOR.match(text, right)
     if text[right : right + 1] == "(":
         return right, _CALL_SEPARATOR.match(text, right)
@@ -421,6 +426,6 @@ def _scheme(text: str, start: int, far: int) -> Iterator[_Value]:
     if scheme is None:
         yield from _bare(text, start, _BARE, far)
         return
-    pattern = _LINE if scheme["list"] else _BARE
+    pattern = _FIELDS if scheme["list"] else _BARE
     for value in _bare(text, scheme.end(), pattern, far):
         yield value._replace(start=start)

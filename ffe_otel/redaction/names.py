@@ -70,11 +70,19 @@ class NameIndex:
 
     def spares(self, name: str) -> bool:
         """Say whether a name is one of those that only look like a secret's."""
-        return bool(self._unless) and squash(name).endswith(self._unless)
+        return bool(self._unless) and self._is_spared(name, squash(name))
+
+    def _is_spared(self, name: str, squashed: str) -> bool:
+        # `TWELVEDATA_KEY` is no "data key".
+        return squashed.endswith(self._unless) and any(
+            squashed == end or _is_word(name, len(end), "whole")
+            for end in self._unless
+            if squashed.endswith(end)
+        )
 
     def _search(self, name: str) -> Rule | None:
         squashed = squash(name)
-        if self._unless and squashed.endswith(self._unless):
+        if self._unless and self._is_spared(name, squashed):
             return None
         for length in self._lengths:
             for rule in self._rules.get(squashed[-length:], ()):

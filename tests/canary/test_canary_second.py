@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of a table that was written blind to the rules is kept back. There is no bar yet."""
+"""How much of a table that was written blind to the rules is kept back.
+
+At first sight it was .81; what the misses had in common was mended then, so the bar below is no
+figure for kinds that nobody has seen.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ def test_everything_of_the_second_table_arrived(output: Output) -> None:
         assert output.missing(SECOND_UNKNOWN, place) == {}, place
 
 
-def test_recall_of_the_second_table_is_known(output: Output) -> None:
+def test_most_of_the_second_table_is_kept_back(output: Output) -> None:
     """``-rP`` shows the recall by kind and where the others leak."""
     leaked = first_findings(findings(output, SECOND_UNKNOWN))
     kept = recall(SECOND_UNKNOWN, leaked)
@@ -38,3 +42,4 @@ def test_recall_of_the_second_table_is_known(output: Output) -> None:
         print(f"{kind:28} {share:.3f}")
     print(table(SECOND_UNKNOWN, leaked))
     assert kept.keys() == {kind.name for kind in SECOND}
+    assert 1 - len(leaked) / len(SECOND_UNKNOWN) >= 0.9

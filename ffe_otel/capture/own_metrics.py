@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
 from ffe_otel.capture.process_metrics import observe
+from ffe_otel.export.stats import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ffe_otel.redaction import Redactor
     from ffe_otel.semconv import Metric
 
+_NONE: Final = dict.fromkeys(map(str, Signal), 0)
+
 
 def observe_telemetry(
     meter: Meter, stats: ExportStats, redactor: Redactor, outbox: Outbox | None, runtime: Runtime
@@ -27,7 +30,8 @@ def observe_telemetry(
     pair = ("signal", "reason")
     sources: dict[Metric, tuple[tuple[str, ...], Callable[[], Mapping[Any, float]]]] = {
         semconv.OTEL_QUEUED: (("signal",), lambda: stats.snapshot().queued),
-        semconv.OTEL_EXPORTED: (("signal",), lambda: stats.snapshot().exported),
+        # From 0 on: a rate over the first minutes needs that, and nothing is sent by then.
+        semconv.OTEL_EXPORTED: (("signal",), lambda: {**_NONE, **stats.snapshot().exported}),
         semconv.OTEL_DROPPED: (pair, lambda: stats.snapshot().dropped),
         semconv.OTEL_QUARANTINED: (pair, lambda: stats.snapshot().quarantined),
         semconv.OTEL_SEND_FAILURES: (pair, lambda: stats.snapshot().failures),

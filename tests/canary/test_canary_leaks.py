@@ -13,6 +13,7 @@ from canary_rows import KNOWN, UNKNOWN
 from canary_run import Output, run
 from canary_store import stored
 from loopback import free_ports
+from opentelemetry.attributes import BoundedAttributes
 
 from ffe_otel.redaction import load_catalogue
 
@@ -77,7 +78,9 @@ def test_without_rules_everything_leaves(tmp_path_factory: pytest.TempPathFactor
         rows, tmp_path_factory.mktemp("control"), {"FFE_OTEL__REDACTION__DISABLED_RULES": rules}
     )
     found = first_findings(findings(said, rows))
-    assert {row.surface for row in rows if row.mark not in found} == set()
+    # The oldest SDK drops mappings among the attributes of a span.
+    dropped = set() if BoundedAttributes(attributes={"a": {"b": "c"}}) else {"span_nested"}
+    assert {row.surface for row in rows if row.mark not in found} == dropped
 
 
 def test_what_waits_on_disk_holds_none(tmp_path: Path) -> None:

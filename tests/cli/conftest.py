@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import signature
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -26,6 +28,21 @@ ANY_PORTS = {
     "FFE_OTEL__SERVE__OTLP_HTTP_PORT": "0",
     "FFE_OTEL__SERVE__OTLP_GRPC_PORT": "0",
 }
+
+
+def _invoke(command, arguments, **options):
+    """What a command says, standard error apart and together, as click does from 8.2 on."""
+    if "mix_stderr" not in signature(CliRunner).parameters:
+        return CliRunner().invoke(command, arguments, prog_name="ffe-otel", **options)
+    old = CliRunner(mix_stderr=False).invoke(command, arguments, prog_name="ffe-otel", **options)
+    return SimpleNamespace(
+        exit_code=old.exit_code,
+        exception=old.exception,
+        stdout=old.stdout,
+        stdout_bytes=old.stdout_bytes,
+        stderr=old.stderr,
+        output=old.stdout + old.stderr,
+    )
 
 
 @pytest.fixture
@@ -55,7 +72,7 @@ def cli(home):
     from ffe_otel.cli.main import main
 
     def _cli(*arguments: str, **options):
-        return CliRunner().invoke(main, arguments, prog_name="ffe-otel", **options)
+        return _invoke(main, arguments, **options)
 
     return _cli
 

@@ -53,7 +53,7 @@ _PROSE: Final = "~"
 _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 # Words that end names of secrets and stand in every other line: the word before is looked for.
 _COMMON: Final = frozenset(
-    {"base", "code", "string", "text", "uri", "url", "value", "hash", "words", "phrase"}
+    {"base", "code", "string", "text", "uri", "url", "value", "words", "phrase", "response"}
 )
 _OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
 _ITEM: Final = re.compile(r"[\s,]{0,8}")
@@ -139,9 +139,7 @@ class KeyDetector:
         rule = self._rule(text, left, right)
         if rule is None:
             right, separator = _longer(text, right)
-            rule = self._rule(text, left, right)
-            if rule is not None and separator is None:
-                separator = _PROSE_SEPARATOR.match(text, right)
+            rule = separator and self._rule(text, left, right)
         else:
             longer, separator = _separator(text, left, right)
             if longer > right:

@@ -25,6 +25,7 @@ from ffe_otel.redaction.scanners import (
     lowered,
 )
 from ffe_otel.redaction.spans import (
+    LONG,
     SelfGated,
     Span,
     cut,
@@ -233,11 +234,15 @@ class Redactor:
     def _detect(self, text: str, state: _State) -> list[Span]:
         low = lowered(text)
         found: list[Span] = []
-        for choice in paced(state.gate(low), low):
-            found.extend(paced(_find(choice, text, low), low))
-        for detector in paced(state.self_gated, low):
-            if self._gate_name == "none" or detector.wanted(low):
-                found.extend(paced(detector.find(text, low), low))
+        is_long, ungated = len(low) > LONG, self._gate_name == "none"
+        choices = state.gate(low)
+        for choice in paced(choices, low) if is_long else choices:
+            spans = _find(choice, text, low)
+            found.extend(paced(spans, low) if is_long else spans)
+        for detector in paced(state.self_gated, low) if is_long else state.self_gated:
+            if ungated or detector.wanted(low):
+                spans = detector.find(text, low)
+                found.extend(paced(spans, low) if is_long else spans)
         return found
 
     def _stays(self, value: str) -> bool:

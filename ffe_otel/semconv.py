@@ -154,6 +154,14 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 HTTP_METHOD: Final = "http.request.method"
 HTTP_STATUS: Final = "http.response.status_code"
+COMMON: Final = (
+    CODE_FILE_PATH, CODE_FUNCTION_NAME, CODE_LINE_NUMBER, ERROR_TYPE, EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE, EXCEPTION_TYPE, HTTP_METHOD, HTTP_STATUS, "http.route",
+    "network.protocol.version", SERVER_ADDRESS, SERVER_PORT, "service.name", "service.version",
+    "telemetry.sdk.language", "telemetry.sdk.name", "telemetry.sdk.version", THREAD_ID, THREAD_NAME,
+    "url.full", "url.path", "url.query", "url.scheme",
+)  # fmt: skip
+"""Attributes of OpenTelemetry's conventions that nearly every program's records have."""
 GEN_AI_OPERATION: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER: Final = "gen_ai.provider.name"
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"

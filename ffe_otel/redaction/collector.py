@@ -12,6 +12,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel import semconv
 from ffe_otel.redaction.collector_patterns import DONE, HARMLESS, key_patterns, value_patterns
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def render(catalogue: Catalogue) -> str:
         "redaction/keys:",
         "  # Names that announce no secret: one look-up instead of all expressions. Their values",
         "  # are read below, like all others.",
-        *_flow("ignored_keys", sorted({*catalogue.allowed_keys, *_carriers(), *_COMMON})),
+        *_flow("ignored_keys", sorted({*catalogue.allowed_keys, *_carriers(), *semconv.COMMON})),
         *_redaction("blocked_key_patterns", key_patterns(catalogue), DONE),
         "",
         "# Behind the keys, as a value that is harmless in itself may stand under a telling name.",
@@ -103,14 +104,6 @@ _CARRIED: Final = {
     ),
 }
 _CARRIER: Final = "ffe.collector."
-# Of OpenTelemetry's conventions, what nearly every record has.
-_COMMON: Final = (
-    "code.file.path", "code.function.name", "code.line.number", "error.type", "exception.message",
-    "exception.stacktrace", "exception.type", "http.request.method", "http.response.status_code",
-    "http.route", "network.protocol.version", "server.address", "server.port", "service.name",
-    "service.version", "telemetry.sdk.language", "telemetry.sdk.name", "telemetry.sdk.version",
-    "thread.id", "thread.name", "url.full", "url.path", "url.query", "url.scheme",
-)  # fmt: skip
 
 
 def _carriers() -> Iterator[str]:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 import string
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.containers import leaves
+from ffe_otel.redaction.notations import QUOTE, Value, query_value, read
 from ffe_otel.redaction.spans import Span, paced, positions
 from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_random, is_secret
 
@@ -29,14 +30,11 @@ if TYPE_CHECKING:
 
 _NAME_CHARACTERS: Final = string.ascii_letters + string.digits + "_.-"
 _LONGEST: Final = 64
-# Where a value that was opened is closed again; one that is not ends with its line.
-_FARTHEST: Final = 8_192
 # Characters of a value without quotes that decide on it. All of it is read once it is taken:
 # a long text full of names would otherwise be read to its end from each of them.
 _PROBE: Final = 512
-_QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
 _SEPARATOR: Final = re.compile(
-    rf"(?P<close>{_QUOTE})?\]?[ \t]{{0,8}}"
+    rf"(?P<close>{QUOTE})?\]?[ \t]{{0,8}}"
     r"(?P<op>[-=]>|:=|==?|:|%3[AaDd]|>|,|value=[\"']?|(?:\r?\n|(?:\\r)?\\n){2})[ \t]{0,24}"
     # A block of YAML.
     r"(?:[|>][-+]?(?:\r?\n|\\n)[ \t]{1,16})?"
@@ -55,41 +53,8 @@ _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 _COMMON: Final = frozenset(
     {"base", "code", "string", "text", "uri", "url", "value", "words", "phrase", "response"}
 )
-_OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{_QUOTE})")
-_ITEM: Final = re.compile(r"[\s,]{0,8}")
-# A value that begins with a marker (see ``hide_markers``) was dealt with, and what the
-# marker hid may have held its end.
-_BARE: Final = re.compile(
-    r"(?!\0)(?:[^\s,;&\"'<`\\]|[,;](?![\s\"'`]|$|[\w.\-]{1,64}[=:])"
-    r"|&(?!amp;|[\w.\-%]{1,64}=|$|\s)|\\(?![nrt\"'\\]))+"
-)
-_QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
-_LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
-_FIELDS: Final = re.compile(r"(?!\0)(?:[^\r\n\"'\\]|\\{0,8}\"[^\"\r\n\\]{0,512}\\{0,8}\")+")
-_SCHEME: Final = re.compile(
-    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256)"
-    # Schemes that nobody knows: a word, and behind it no word.
-    r"|[a-z][a-z-]{2,30}(?=[ \t]{1,4}[^\s,;\"']{0,64}[0-9][^\s,;\"']{8}))"
-    r"[ \t,]{1,4}",
-    re.IGNORECASE,
-)
-_BEHIND_STRING: Final = frozenset({"", ",", "}", "]", ")", ":", ";", " ", "\n", "\r", "'", "\\"})
 _CALL: Final = re.compile(r"[A-Za-z_][A-Za-z_.]{0,40}(?=\()")
 _DEALT_WITH: Final = re.compile(r"[^)\0]{0,200}\0")
-_TRAILING: Final = ")]}.,;:!?>"
-
-
-class _Value(NamedTuple):
-    """A value found: where it is, whether it was bare, where to go on reading.
-
-    One that is not ``whole`` was read as far as is needed to decide on it.
-    """
-
-    start: int
-    end: int
-    bare: bool
-    resume: int
-    whole: bool = True
 
 
 class KeyDetector:
@@ -127,14 +92,19 @@ class KeyDetector:
             if right - hit >= _LONGEST:
                 continue
             left = hit - _run_left(text, hit)
-            if text[left - 1 : left] == "\\" and text[left] in "nrt":
-                left += 1  # the end of an escape, `\\nkey=`
+            if self._is_escape(text, left, right):
+                left += 1
             for value, rule in self._values(text, left, right):
                 done = max(done, value.resume)
                 if value.end > value.start:
                     yield Span(value.start, value.end, rule)
 
-    def _values(self, text: str, left: int, right: int) -> Iterator[tuple[_Value, Rule]]:
+    def _is_escape(self, text: str, left: int, right: int) -> bool:
+        """Say whether a name begins with the ``n`` or so of an escape in front of it."""
+        escaped = text[left - 1 : left] == "\\" and text[left] in "nrt"
+        return escaped and self._rule(text, left, right) is None
+
+    def _values(self, text: str, left: int, right: int) -> Iterator[tuple[Value, Rule]]:
         """The values of the name at ``left`` to ``right``, which may be no secret's name."""
         rule = self._rule(text, left, right)
         if rule is None:
@@ -157,7 +127,7 @@ class KeyDetector:
 
     def _contents(
         self, text: str, start: int, op: str, rule: Rule, name: str, *, query: bool
-    ) -> Iterator[_Value]:
+    ) -> Iterator[Value]:
         """The values at ``start`` that ``rule`` hides."""
         if call := _CALL.match(text, start):
             inside = list(self._in_call(text, start, call.end(), rule))
@@ -167,12 +137,12 @@ class KeyDetector:
         if text[start : start + 1] in {"{", "["} and op in _ASSIGNING and rule.values == "any":
             for first, end in leaves(text, start, numbers=rule.numbers):
                 if self._is_leaf(text[first:end], rule):
-                    yield _Value(first, end, bare=False, resume=start)
+                    yield Value(first, end, bare=False, resume=start)
             return
-        read = partial(_read, text, start, op, rule.extent, query=query)
-        for value in read(far=start + _PROBE):
+        read_on = partial(read, text, start, op, rule.extent, query=query)
+        for value in read_on(far=start + _PROBE):
             if query or self._accept(text, value, rule, op, name):
-                yield value if value.whole else next(read(far=len(text)), value)
+                yield value if value.whole else next(read_on(far=len(text)), value)
 
     def _rule(self, text: str, left: int, right: int) -> Rule | None:
         """The rule of a name; "API key" counts as one name."""
@@ -186,19 +156,19 @@ class KeyDetector:
                 return None
         return self._names.rule_for(text[left:right])
 
-    def _in_call(self, text: str, start: int, bracket: int, rule: Rule) -> Iterator[_Value]:
+    def _in_call(self, text: str, start: int, bracket: int, rule: Rule) -> Iterator[Value]:
         """Credentials among the arguments in ``token=Token(value='...')``."""
         for first, end in leaves(text, bracket, numbers=False):
             content = text[first:end]
             if is_opaque(content) and self._is_leaf(content, rule):
-                yield _Value(first, end, bare=False, resume=start)
+                yield Value(first, end, bare=False, resume=start)
 
     def _is_leaf(self, content: str, rule: Rule) -> bool:
         return is_secret(content, rule, bare=False) and not is_name_list(
             content, self._names.rule_for
         )
 
-    def _accept(self, text: str, value: _Value, rule: Rule, op: str, name: str) -> bool:
+    def _accept(self, text: str, value: Value, rule: Rule, op: str, name: str) -> bool:
         content = text[value.start : value.end]
         following = text[value.resume : value.resume + 1]
         if op == _PROSE:
@@ -258,7 +228,7 @@ class QueryDetector:
             for position in positions(low, anchor):
                 if position < done:
                     continue
-                for value in _query(text, position + len(anchor), len(text)):
+                for value in query_value(text, position + len(anchor), len(text)):
                     done = value.resume
                     yield Span(value.start, value.end, rule)
 
@@ -285,7 +255,7 @@ def _separator(text: str, left: int, right: int) -> tuple[int, re.Match[str] | N
     separator = _SEPARATOR.match(text, right)
     if separator is not None and _fits(text, left, separator):
         return right, separator
-    if text[left] == "-" and right - left > 4:
+    if text.startswith("--", left) or (text[left] == "-" and right - left > 4):
         return right, _FLAG_SEPARATOR.match(text, right)
     if text[right : right + 1] == "(":
         return right, _CALL_SEPARATOR.match(text, right)
@@ -324,106 +294,3 @@ def _fits(text: str, left: int, separator: re.Match[str]) -> bool:
     if before and text[before] in "bBuU":
         before -= 1
     return text[before] in "(["
-
-
-def _read(
-    text: str, start: int, op: str, extent: str, *, query: bool, far: int
-) -> Iterator[_Value]:
-    """Read the value, or the values of a list, at ``start``."""
-    if query:
-        yield from _query(text, start, far)
-    elif op == ">":
-        yield from _element(text, start)
-    elif text[start : start + 1] in {"(", "["} and (first := _quoted(text, start + 1)):
-        yield from _items(text, first)
-    elif (value := _quoted(text, start)) is not None:
-        yield value
-    elif text[start : start + 1] in {"{", "["} or start >= len(text):
-        return
-    elif op[0] == "%":
-        yield from _encoded(text, start, far)
-    elif extent == "word":
-        yield from _bare(text, start, _BARE, far)
-    elif extent == "line":
-        yield from _bare(text, start, _LINE, far)
-    else:
-        yield from _scheme(text, start, far)
-
-
-def _quoted(text: str, start: int) -> _Value | None:
-    match = _OPEN.match(text, start)
-    if match is None:
-        return None
-    quote, begin = match["quote"], match.end()
-    if text.startswith("\0", begin):
-        return _Value(begin, begin, bare=False, resume=begin)
-    end = _closing(text, begin, quote)
-    if end >= 0:
-        return _Value(begin, end, bare=False, resume=end + len(quote))
-    # Cut off, or no quotation mark at all: better too much than too little.
-    end = _line_end(text, begin)
-    return _Value(begin, end, bare=False, resume=end)
-
-
-def _line_end(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
-
-
-def _closing(text: str, start: int, quote: str) -> int:
-    far = start + _FARTHEST
-    position = text.find(quote, start, far)
-    while position >= 0:
-        chunk = text[max(start, position - 32) : position]
-        backslashes = len(chunk) - len(chunk.rstrip("\\"))
-        # Behind `\"` in a text that was quoted with `"` the value goes on. Two backslashes may
-        # be one that was quoted again; then something other than the next value follows.
-        ends = text[position + 1 : position + 2] in _BEHIND_STRING
-        if backslashes == 0 or (len(quote) == 1 and backslashes % 2 == 0 and ends):
-            return position
-        position = text.find(quote, position + 1, far)
-    return -1
-
-
-def _items(text: str, value: _Value | None) -> Iterator[_Value]:
-    while value is not None:
-        yield value
-        gap = _ITEM.match(text, value.resume)
-        value = None if gap is None or gap.end() == value.resume else _quoted(text, gap.end())
-
-
-def _query(text: str, start: int, far: int) -> Iterator[_Value]:
-    return _bare(text, start, _QUERY, far)
-
-
-def _bare(text: str, start: int, pattern: re.Pattern[str], far: int) -> Iterator[_Value]:
-    match = pattern.match(text, start, far)
-    if match is None:
-        return
-    stripped = len(match[0].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
-    end = start + stripped
-    yield _Value(start, end, bare=True, resume=end, whole=match.end() + _LONGEST < far)
-
-
-def _element(text: str, start: int) -> Iterator[_Value]:
-    end = text.find("<", start, start + _FARTHEST)
-    end = _line_end(text, start) if end < 0 else end
-    if end > start:
-        yield _Value(start, end, bare=False, resume=end)
-
-
-def _encoded(text: str, start: int, far: int) -> Iterator[_Value]:
-    for value in _query(text, start, far):
-        content = text[value.start : value.end]
-        end = min((p for p in (content.find("%26"), content.find("%22")) if p >= 0), default=-1)
-        yield value if end < 0 else value._replace(end=start + end, resume=start + end)
-
-
-def _scheme(text: str, start: int, far: int) -> Iterator[_Value]:
-    scheme = _SCHEME.match(text, start)
-    if scheme is None:
-        yield from _bare(text, start, _BARE, far)
-        return
-    pattern = _FIELDS if scheme["list"] else _BARE
-    for value in _bare(text, scheme.end(), pattern, far):
-        yield value._replace(start=start)

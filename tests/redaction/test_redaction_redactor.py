@@ -55,6 +55,9 @@ class TestText:
                 "ValueError: {'api_key': '[redacted:api-key]', \"nested\": "  # noqa: ISC004
                 '"{\\"password\\": \\"[redacted:password]\\"}"}',
             ),
+            (r"C:\token=abc123def456", r"C:\token=[redacted:token-value]"),
+            (r"failed:\npassword=hunter2", r"failed:\npassword=[redacted:password]"),
+            ("tool --pw hunter2a --x", "tool --pw [redacted:pass-value] --x"),
             (
                 "url=https%3A%2F%2Fx%2Fq%3Fapikey%3DA1B2C3%26limit%3D5",
                 "url=https%3A%2F%2Fx%2Fq%3Fapikey%3D[redacted:api-key]%26limit%3D5",

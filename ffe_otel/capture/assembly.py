@@ -194,7 +194,8 @@ class Assembly:
             for exporter in exporters.log_exporters(self._config, self._handle.outbox):
                 provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
                 if getattr(exporter, "spooled", False):
-                    self._late = LoggerProvider(resource=resource, shutdown_on_exit=False)
+                    if self._late is None:
+                        self._late = LoggerProvider(resource=resource, shutdown_on_exit=False)
                     self._late.add_log_record_processor(SimpleLogRecordProcessor(exporter))
         self._handle.logger_provider = provider
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):

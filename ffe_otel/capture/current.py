@@ -69,12 +69,7 @@ class CurrentSpan(AbstractContextManager["Span"]):
         try:
             # Others, as GeneratorExit, are no errors.
             if isinstance(error, Exception) and span.is_recording():
-                record, set_status = self._flags
-                if record:
-                    span.record_exception(error)
-                if set_status:
-                    text = f"{type(error).__name__}: {error}"
-                    span.set_status(Status(StatusCode.ERROR, text))
+                _tell(span, error, *self._flags)
         finally:
             if self._end:
                 span.end()
@@ -99,3 +94,16 @@ class CurrentSpan(AbstractContextManager["Span"]):
 
     def _fresh(self) -> CurrentSpan:
         return CurrentSpan(self._start, self._arguments, self._flags, end_on_exit=self._end)
+
+
+def _tell(span: Span, error: Exception, record: bool, set_status: bool) -> None:
+    """Write down on a span what it ends with; raises nothing in place of ``error``."""
+    text = kind = type(error).__name__
+    try:
+        if record:
+            span.record_exception(error)
+        text = f"{kind}: {error}"
+    except Exception:  # noqa: BLE001 - `__str__` is anybody's code
+        text = kind
+    if set_status:
+        span.set_status(Status(StatusCode.ERROR, text))

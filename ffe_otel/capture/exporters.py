@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ffe_otel.export import otlp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.sdk._logs.export import LogRecordExporter
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -33,31 +35,27 @@ def span_exporters(config: Config, outbox: Outbox | None) -> list[SpanExporter]:
         config: the configuration.
         outbox: what OTLP goes through; ``None`` sends it without a spool.
     """
-    made: list[SpanExporter] = []
-    for name in _names("traces"):
-        if outbox is not None and name in OTLP_NAMES:
-            made.append(outbox.span_exporter())
-        elif outbox is not None and name == GRPC:
-            made.append(outbox.span_exporter(_load("traces", name)))
-        elif name in OTLP_NAMES:
-            made.append(otlp.span_exporter(config))
-        else:
-            made.append(_load("traces", name)())
-    return made
+    spooled = None if outbox is None else outbox.span_exporter
+    return _exporters("traces", spooled, lambda: otlp.span_exporter(config))
 
 
 def log_exporters(config: Config, outbox: Outbox | None) -> list[LogRecordExporter]:
     """The exporters of ``OTEL_LOGS_EXPORTER``; see ``span_exporters``."""
-    made: list[LogRecordExporter] = []
-    for name in _names("logs"):
-        if outbox is not None and name in OTLP_NAMES:
-            made.append(outbox.log_exporter())
-        elif outbox is not None and name == GRPC:
-            made.append(outbox.log_exporter(_load("logs", name)))
+    spooled = None if outbox is None else outbox.log_exporter
+    return _exporters("logs", spooled, lambda: otlp.log_exporter(config))
+
+
+def _exporters(
+    signal: str, spooled: Callable[..., Any] | None, direct: Callable[[], Any]
+) -> list[Any]:
+    made: list[Any] = []
+    for name in _names(signal):
+        if spooled is not None and name == GRPC:
+            made.append(spooled(_load(signal, name)))
         elif name in OTLP_NAMES:
-            made.append(otlp.log_exporter(config))
+            made.append((spooled or direct)())
         else:
-            made.append(_load("logs", name)())
+            made.append(_load(signal, name)())
     return made
 
 

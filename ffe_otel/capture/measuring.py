@@ -127,13 +127,21 @@ class Measurements:
                 return
             append(Taken(deferred, amount, labels, context or get_current(), time_ns()))
             if len(queue) > CAPACITY:
-                self.drain()
+                # Whoever measures waits for nobody: if the queue is being emptied, even by
+                # this thread further up, somebody does what is needed.
+                self.drain(wait=False)
 
         return take
 
-    def drain(self) -> None:
-        """Hand what waits to the SDK; never raises."""
-        with self._lock:
+    def drain(self, *, wait: bool = True) -> None:
+        """Hand what waits to the SDK; never raises.
+
+        Args:
+            wait: for another thread that does the same.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
             touched: dict[int, Target] = {}
             for _ in range(len(self._queue)):
                 taken = self._queue.popleft()
@@ -146,6 +154,8 @@ class Measurements:
                     target.apply()
                 except Exception:  # noqa: BLE001 - the same for one set of labels
                     _failed()
+        finally:
+            self._lock.release()
 
     @staticmethod
     def _sort(taken: Taken, touched: dict[int, Target]) -> None:

@@ -57,6 +57,8 @@ class FfeMeterProvider(MeterProvider):
     @property
     def measurements(self) -> Measurements:
         """What waits; every collection takes it first."""
+        if self._measurements is not None:
+            return self._measurements
         with self._starting:
             if self._measurements is None:
                 waiting = self._measurements = Measurements()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 
+from ffe_otel import semconv
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -103,8 +105,9 @@ class Runtime:
         if count == 0:
             _log.warning(
                 "ffe_otel: %s failed; the engine is not affected, further failures are only "
-                "counted in ffe_otel_hook_errors_total",
+                "counted in %s",
                 where,
+                semconv.OTEL_HOOK_ERRORS.prometheus,
                 exc_info=True,
             )
 

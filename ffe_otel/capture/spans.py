@@ -109,8 +109,8 @@ class FfeSpan(Span):
             scalars = frozenset()
         for key, value in attributes.items():
             if type(value) in scalars and type(key) is str and key:
-                if key in kept:
-                    del kept[key]
+                # Another thread may take it out between a look and a `del`.
+                kept.pop(key, None)
                 kept[key] = value
             else:
                 self._clean(key, value)

@@ -7,6 +7,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel import semconv
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,8 +25,8 @@ _SCHEME: Final = (
     "see whether telemetry.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) should begin with http://"
 )
 _GOES_ON: Final = (
-    "What cannot be sent is dropped and counted in ffe_otel_dropped_total; the next message comes "
-    "when it works again"
+    f"What cannot be sent is dropped and counted in {semconv.OTEL_DROPPED.prometheus}; the next "
+    "message comes when it works again"
 )
 _ENDS: Final = "The process ends, and the last of it is lost"
 _WAITS: Final = "It waits in {} meanwhile; the next message comes when it works again"
@@ -74,10 +76,10 @@ class Health:
             self._rejecting.add(endpoint)
         if news:
             _logger.warning(
-                "%s does not want some of the telemetry (%s); that is counted in "
-                "ffe_otel_dropped_total",
+                "%s does not want some of the telemetry (%s); that is counted in %s",
                 self._redact(endpoint),
                 self._redact(text or "no reason given"),
+                semconv.OTEL_DROPPED.prometheus,
             )
 
     def _note(self, endpoint: str, reason: str, count: int, what_follows: str) -> None:

@@ -38,6 +38,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ffe_otel import semconv
 from ffe_otel.capture import aggregating
+from ffe_otel.capture.measuring import CAPACITY
 from ffe_otel.capture.meters import FfeMeterProvider
 from ffe_otel.export.exemplars import Exemplars
 from ffe_otel.export.prometheus import ScopeReader, is_ours
@@ -307,3 +308,39 @@ def test_measurements_do_not_wait_for_a_collection(ffe_telemetry: Telemetry) -> 
         time.sleep(0.01)
 
     assert not provider.measurements.waiting
+
+
+class Interrupting(AlwaysOnExemplarFilter):
+    """Has somebody measure in the middle of a collection, as logging or a finalizer may."""
+
+    def __init__(self) -> None:
+        self.interrupt: Any = None
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> bool:
+        interrupt, self.interrupt = self.interrupt, None
+        if interrupt is not None:
+            interrupt()
+        return super().should_sample(*args, **kwargs)
+
+
+def test_who_measures_waits_for_nobody_who_empties_the_queue() -> None:
+    exemplars = Interrupting()
+    reader = InMemoryMetricReader()
+    provider = FfeMeterProvider([reader], exemplar_filter=exemplars, shutdown_on_exit=False)
+    counter = provider.get_meter("scope").create_counter("c")
+
+    def fill() -> None:
+        for _ in range(CAPACITY + 1):
+            counter.add(1)
+
+    counter.add(1)
+    exemplars.interrupt = fill
+    # The lock is this thread's when it measures again.
+    collecting = threading.Thread(target=provider.measurements.drain, daemon=True)
+    collecting.start()
+    collecting.join(20)
+
+    assert not collecting.is_alive()
+    data: Any = reader.get_metrics_data()
+    [metric] = data.resource_metrics[0].scope_metrics[0].metrics
+    assert metric.data.data_points[0].value == CAPACITY + 2

@@ -347,6 +347,26 @@ def test_many_threads_write_to_one_span() -> None:
     assert 16 <= len(finished.attributes or {}) <= 128
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_the_engine_s_own_exception_comes_through_whatever_it_is() -> None:
+    exporter = InMemorySpanExporter()
+    provider = ours()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    error = Unspeakable()
+    with (
+        pytest.raises(Unspeakable) as raised,
+        provider.get_tracer("test").start_as_current_span("name"),
+    ):
+        raise error
+    assert raised.value is error
+    [span] = exporter.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+
+
 def test_the_thread_that_ends_a_span_redacts_nothing() -> None:
     class Telling(str):
         __slots__ = ()

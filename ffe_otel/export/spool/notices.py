@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from ffe_otel import semconv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_DROPPED: Final = semconv.OTEL_DROPPED.prometheus
 _logger = logging.getLogger("ffe_otel.export")
 
 
@@ -40,9 +43,10 @@ class Notices:
                 logging.WARNING,
                 "Telemetry cannot be written to the spool %s (%s); it is kept in memory as far as "
                 "spool.memory_bytes goes, the rest is dropped and counted in "
-                "ffe_otel_dropped_total. Make room there or set spool.directory",
+                "%s. Make room there or set spool.directory",
                 self._place,
                 (error.strerror or type(error).__name__).lower(),
+                _DROPPED,
             )
 
     def disk_works(self, signal: str) -> None:
@@ -57,9 +61,10 @@ class Notices:
         self._once(
             "full",
             "The spool %s has reached its %d bytes (spool.max_bytes); the oldest telemetry is "
-            "dropped and counted in ffe_otel_dropped_total",
+            "dropped and counted in %s",
             self._place,
             limit,
+            _DROPPED,
         )
 
     def clock(self, seconds: float) -> None:
@@ -76,9 +81,9 @@ class Notices:
         """Note that records could not be read."""
         self._once(
             "damaged",
-            "The spool %s had a damaged end, which is cut off and counted in "
-            "ffe_otel_dropped_total",
+            "The spool %s had a damaged end, which is cut off and counted in %s",
             path,
+            _DROPPED,
         )
 
     def foreign(self, path: Path, text: str) -> None:

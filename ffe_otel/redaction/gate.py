@@ -17,13 +17,14 @@ from collections import deque
 from itertools import compress, filterfalse
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from ffe_otel.redaction.keys import KeyDetector
 from ffe_otel.redaction.scanners import zeroed
 from ffe_otel.redaction.spans import LONG, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from ffe_otel.redaction.spans import Detector
+    from ffe_otel.redaction.spans import Detector, Span
 
 _DRAIN_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.001
@@ -89,6 +90,14 @@ def _choices(
         owner, text, _ = anchors[number]
         present.setdefault(owner, []).append(text)
     return [(detectors[owner], present[owner]) for owner in sorted(present)]
+
+
+def look(choice: Choice, text: str, low: str) -> Iterator[Span]:
+    """What the chosen detector finds in a text (see :class:`Detector`)."""
+    detector, anchors = choice
+    if isinstance(detector, KeyDetector):
+        return detector.find_at(text, low, anchors)
+    return detector.find(text, low)
 
 
 class _OpenGate:

@@ -46,6 +46,15 @@ _PROSE_SEPARATOR: Final = re.compile(
     r"(?:[ \t]is[ \t]|[ \t]?[:=][ \t]?)(?=[^\s])"
     r"|[ \t](?:(?:as|is|was)[ \t])?(?=[^\s(\[{<>=|&,;:-])"
 )
+# A name in a sentence whose next word cannot be taken for a value: it is a word, a ticker or a
+# number that is no account's. Most names in prose are dismissed by this alone.
+SENTENCE: Final = re.compile(
+    r"(?<![^ \n])(?P<name>[A-Za-z0-9]{1,63})[ ]"
+    r"(?:(?:for|of|from|on|at)(?:[ ](?!is[ ])[A-Za-z0-9.]{1,32}){5}(?=[ ])"
+    r"|(?:(?:as|is|was)[ ]|(?!(?:for|of|from|on|at|as|is|was)[ ]))"
+    r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,10}|[0-9]{1,4}(?:\.[0-9]{1,15})?)"
+    r"(?=[.,;]?(?:$|\n|[ ](?![ \t:=]))))"
+)
 _CALL_SEPARATOR: Final = re.compile(r"(?P<op>\()(?=[bBuUrRfF]{0,2}[\"'])")
 _PROSE: Final = "~"
 _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
@@ -86,6 +95,9 @@ class KeyDetector:
         done = 0
         for hit in paced(_hits(low, anchors), low):
             if hit < done:
+                continue
+            if word := SENTENCE.match(text, hit):
+                done = word.end("name")
                 continue
             right = hit + _run_right(text, hit)
             done = right

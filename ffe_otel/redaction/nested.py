@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_KNOWN: Final = 64
 """Characters of the texts and names that are remembered."""
+# What it holds depends on the name beside it.
+_PAIRED: Final = "value"
 _MOST_KEYS: Final = 4_096
 _DEEPEST: Final = 24
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
@@ -32,7 +34,9 @@ class Walk:
 
     Attributes:
         keys: rules of the names that were seen before and stay as they are.
+        dull: those of them that have no rule.
         clean: short texts that were seen before and stay as they are.
+        screened: texts of the same batch that stay as they are.
     """
 
     text: Callable[[str, str, int | None], str]
@@ -42,7 +46,9 @@ class Walk:
     surface: str
     limit: int | None
     keys: dict[str, Rule | None]
+    dull: set[str]
     clean: Collection[str]
+    screened: Collection[str]
 
     def value(self, value: object, rule: Rule | None, depth: int) -> Any:
         """Redact any value.
@@ -70,9 +76,14 @@ class Walk:
         exempt: Collection[str] = (),
     ) -> dict[str, Any]:
         """Redact keys and values of a mapping; values of the keys ``exempt`` stay."""
+        if rule is None and self.dull.issuperset(mapping):
+            # The SDK's mappings iterate in Python, but copy in C.
+            copied: dict[str, Any] = mapping.copy() if hasattr(mapping, "copy") else dict(mapping)
+            if self._all_clean(copied):
+                return copied
         redacted: dict[str, Any] = {}
         pair = self._pair_rule(mapping)
-        keys, clean = self.keys, self.clean
+        keys, clean, screened = self.keys, self.clean, self.screened
         for key, value in mapping.items():
             if key in exempt:
                 redacted[key] = value
@@ -84,14 +95,29 @@ class Walk:
                 safe, own = self._key(key)
             while safe in redacted:
                 safe += "'"
-            own = own or (pair if key == "value" else None) or rule
+            own = own or (pair if key == _PAIRED else None) or rule
             if own is None and (
-                type(value) in _PLAIN or (type(value) is str and self._is_clean(key, value, clean))
+                type(value) in _PLAIN
+                or (
+                    type(value) is str
+                    and (value in clean or value in screened or _is_count(key, value))
+                )
             ):
                 redacted[safe] = value
             else:
                 redacted[safe] = self.value(value, own, depth + 1)
         return redacted
+
+    def _all_clean(self, values: Mapping[str, object]) -> bool:
+        """Whether no value of a mapping has to be looked at."""
+        for value in values.values():
+            kind = type(value)
+            if kind is str:
+                if value not in self.screened and value not in self.clean:
+                    return False
+            elif kind not in _PLAIN:
+                return False
+        return True
 
     def _key(self, key: object) -> tuple[str, Rule | None]:
         """A key without secrets, and the rule of the name that it is."""
@@ -99,13 +125,12 @@ class Walk:
         rule, safe = self.names.rule_for(name), self.text(name, self.surface, self.limit)
         if type(key) is str and key == safe and len(key) <= LONGEST_KNOWN:
             if len(self.keys) >= _MOST_KEYS:
+                self.dull.clear()
                 self.keys.clear()
             self.keys[key] = rule
+            if rule is None and key != _PAIRED:
+                self.dull.add(key)
         return safe, rule
-
-    @staticmethod
-    def _is_clean(key: object, value: str, clean: Collection[str]) -> bool:
-        return value in clean or (value.isdigit() and counts_something(str(key)))
 
     def _container(self, value: object, rule: Rule | None, depth: int) -> Any:
         if isinstance(value, Mapping):
@@ -135,7 +160,7 @@ class Walk:
 
     def _pair_rule(self, mapping: Mapping[Any, object]) -> Rule | None:
         """The rule for ``value`` in ``{"name": "Authorization", "value": ...}``."""
-        if "value" not in mapping:
+        if _PAIRED not in mapping:
             return None
         name = mapping.get("name", mapping.get("key"))
         return self.names.rule_for(name) if isinstance(name, str) else None
@@ -161,3 +186,7 @@ class Walk:
             name = items[0].decode("utf-8", "replace") if isinstance(items[0], bytes) else items[0]
             rules[1] = self.names.rule_for(name)
         return [self.value(i, r, depth + 1) for i, r in zip(items, rules, strict=True)]
+
+
+def _is_count(key: object, value: str) -> bool:
+    return value.isdigit() and counts_something(str(key))

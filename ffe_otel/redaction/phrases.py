@@ -42,14 +42,17 @@ class PhraseDetector:
         """Look for ``rule``, which is of kind ``phrase``."""
         self._rule = rule
 
+    def hinted(self, low: str) -> bool:
+        """Say whether any of many texts has eleven gaps with only letters between."""
+        return _TELLTALE in low.encode("ascii").translate(_GAPS, _LETTERS)
+
     def wanted(self, low: str) -> bool:
-        """See :class:`SelfGated`: eleven gaps with only letters between, twelve known words."""
-        data = low.encode("ascii")
-        if _TELLTALE not in data.translate(_GAPS, _LETTERS):
+        """See :class:`SelfGated`: twelve known words one behind the other, too."""
+        if not self.hinted(low):
             return False
         if len(low) > LONG:
             return True
-        words = data.translate(_WORDS).decode("ascii").split()
+        words = low.encode("ascii").translate(_WORDS).decode("ascii").split()
         return _KNOWN in bytes(map(_numbers().__contains__, words))
 
     def find(self, text: str, low: str) -> Iterator[Span]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context.context import Context
@@ -26,9 +26,10 @@ from ffe_otel.redaction.safe import SafeLogRecord
 from ffe_otel.redaction.surfaces import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry._logs import LogRecord
+    from opentelemetry.trace import SpanKind
 
     from ffe_otel.redaction.redactor import Redactor
 
@@ -62,7 +63,28 @@ _TIMES: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_EXEMPT_FIELDS: Final = _ID_FIELDS | {_TIME}
 _LINE_SKELETON_FIELDS: Final = ("timestamp", "level", "correlation_id", "trace_id", "span_id")
+
+
+class SpanFields(NamedTuple):
+    """What an encoder reads of a span, by the names that ``ReadableSpan`` has, redacted."""
+
+    name: str
+    context: Any
+    parent: SpanContext | None
+    resource: Resource
+    attributes: Mapping[str, Any]
+    events: Sequence[Event]
+    links: Sequence[Link]
+    kind: SpanKind
+    status: Status
+    start_time: int | None
+    end_time: int | None
+    instrumentation_scope: InstrumentationScope | None
+    dropped_attributes: int = 0
+    dropped_events: int = 0
+    dropped_links: int = 0
 
 
 class RedactedSpan(ReadableSpan):
@@ -108,6 +130,19 @@ def redact_span(
     """
     if isinstance(span, RedactedSpan):
         return span
+    *fields, attributes, events, links = redact_span_fields(span, redactor, limit, value_limit)
+    return RedactedSpan(
+        (attributes, events, links), **dict(zip(SpanFields._fields, fields, strict=False))
+    )
+
+
+def redact_span_fields(
+    span: ReadableSpan,
+    redactor: Redactor,
+    limit: int | None = None,
+    value_limit: int | None = None,
+) -> SpanFields:
+    """The same as :func:`redact_span` for those who do not need a span of the SDK's."""
     try:
         return _span(span, redactor, limit, limit if value_limit is None else value_limit)
     except Exception:  # noqa: BLE001 - fail closed, whatever it was
@@ -117,38 +152,45 @@ def redact_span(
 
 def _span(
     span: ReadableSpan, redactor: Redactor, limit: int | None, value_limit: int | None
-) -> RedactedSpan:
+) -> SpanFields:
     status = span.status
     if status.description is not None:
         description = redactor.strict_text(str(status.description), Surface.STATUS, limit)
         status = Status(status.status_code, description)
-    return RedactedSpan(
-        dropped=(span.dropped_attributes, span.dropped_events, span.dropped_links),
-        name=redactor.strict_text(str(span.name), Surface.NAME, limit),
-        context=_context(span.context, redactor),
-        parent=_context(span.parent, redactor),
-        resource=redact_resource(span.resource, redactor, limit),
-        attributes=_attributes(span.attributes, redactor, Surface.ATTRIBUTE, value_limit),
-        events=tuple(_event(event, redactor, limit, value_limit) for event in span.events),
-        links=tuple(_link(link, redactor, value_limit) for link in span.links),
-        kind=span.kind,
-        status=status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=redact_scope(span.instrumentation_scope, redactor, limit),
+    events, links = span.events, span.links
+    return SpanFields(
+        redactor.strict_text(str(span.name), Surface.NAME, limit),
+        _context(span.context, redactor),
+        _context(span.parent, redactor),
+        redact_resource(span.resource, redactor, limit),
+        _attributes(span.attributes, redactor, Surface.ATTRIBUTE, value_limit),
+        tuple([_event(each, redactor, limit, value_limit) for each in events]) if events else (),
+        tuple([_link(each, redactor, value_limit) for each in links]) if links else (),
+        span.kind,
+        status,
+        span.start_time,
+        span.end_time,
+        redact_scope(span.instrumentation_scope, redactor, limit),
+        span.dropped_attributes,
+        span.dropped_events,
+        span.dropped_links,
     )
 
 
-def _span_skeleton(span: ReadableSpan) -> RedactedSpan:
-    return RedactedSpan(
-        name=SKELETON,
-        context=_bare_context(span.context),
-        parent=_bare_context(span.parent),
-        resource=Resource.get_empty(),
-        kind=span.kind,
-        status=Status(span.status.status_code),
-        start_time=span.start_time,
-        end_time=span.end_time,
+def _span_skeleton(span: ReadableSpan) -> SpanFields:
+    return SpanFields(
+        SKELETON,
+        _bare_context(span.context),
+        _bare_context(span.parent),
+        Resource.get_empty(),
+        {},
+        (),
+        (),
+        span.kind,
+        Status(span.status.status_code),
+        span.start_time,
+        span.end_time,
+        None,
     )
 
 
@@ -196,14 +238,16 @@ def _attributes(
 ) -> dict[str, Any]:
     if not attributes:
         return {}
-    exempt = {
-        key
-        for key in _ID_FIELDS & attributes.keys()
-        if isinstance(value := attributes[key], str) and _IDS.fullmatch(value)
-    }
-    if (time := attributes.get(_TIME)) and isinstance(time, str) and _TIMES.fullmatch(time):
-        exempt.add(_TIME)
+    # Almost none has any of them, and this says so fastest.
+    plain = _EXEMPT_FIELDS.isdisjoint(attributes)
+    exempt = () if plain else {k for k in _EXEMPT_FIELDS if _is_exempt(k, attributes.get(k))}
     return redactor.strict_mapping(attributes, surface, limit, exempt=exempt)
+
+
+def _is_exempt(key: str, value: object) -> bool:
+    """Whether a value is the id, or the time, that its field is for."""
+    pattern = _TIMES if key == _TIME else _IDS
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _bounded(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -11,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ffe_otel.redaction.encoded import decode
-from ffe_otel.redaction.gate import make_gate
+from ffe_otel.redaction.gate import look, make_gate
 from ffe_otel.redaction.keys import KeyDetector, QueryDetector
 from ffe_otel.redaction.names import NameIndex
 from ffe_otel.redaction.nested import LONGEST_KNOWN, Walk
@@ -24,6 +25,8 @@ from ffe_otel.redaction.scanners import (
     UserinfoDetector,
     lowered,
 )
+from ffe_otel.redaction.screening import LONGEST as LONGEST_SCREENED
+from ffe_otel.redaction.screening import clean_texts
 from ffe_otel.redaction.spans import (
     LONG,
     SelfGated,
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
-    from ffe_otel.redaction.gate import Choice, Gate, GateName
+    from ffe_otel.redaction.gate import Gate, GateName
     from ffe_otel.redaction.spans import Detector
 
 DEFAULT_LIMIT: Final = 65_536
@@ -52,17 +55,24 @@ _SHORTEST_LITERAL: Final = 4
 _MEMO_SIZE: Final = 8_192
 _MOST_PASSES: Final = 8
 _MOST_SHARED: Final = 256
+_MOST_WALKS: Final = 64
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
-    """What looks at texts, and short texts and keys in which it found nothing."""
+    """What looks at texts, and texts and keys in which it found nothing.
+
+    ``clean`` are short ones that are remembered, ``screened`` those of batches under way.
+    """
 
     gate: Gate
     self_gated: tuple[SelfGated, ...]
     clean: set[str]
+    screened: set[str]
     keys: dict[str, Rule | None]
+    dull: set[str]
+    walks: dict[tuple[str, int | None], Walk]
 
 
 class Redactor:
@@ -118,8 +128,32 @@ class Redactor:
             make_gate([d for d in detectors if not isinstance(d, SelfGated)], self._gate_name),
             tuple(d for d in detectors if isinstance(d, SelfGated)),
             set(),
+            set(),
+            {},
+            set(),
             {},
         )
+
+    @contextlib.contextmanager
+    def screened(self, texts: Iterable[str]) -> Iterator[None]:
+        """Look at many texts together, which costs a fraction of looking at each.
+
+        Until the end of the context, :meth:`text` and the others know those that are clean.
+        Texts that were not given, or are not clean, are looked at one by one as ever.
+        """
+        state = self._state
+        found: list[str] = []
+        # Where that fails, each text is looked at by itself.
+        with contextlib.suppress(Exception):
+            if self._gate_name != "none":
+                new = {t for t in texts if _SHORTEST <= len(t) <= LONGEST_SCREENED} - state.clean
+                for clean in clean_texts(new, state.gate, state.self_gated):
+                    state.screened.update(clean)
+                    found += clean
+        try:
+            yield
+        finally:
+            state.screened.difference_update(found)
 
     def text(self, text: str, surface: str, limit: int | None = None) -> str:
         """Redact a text, then cut it to ``limit`` characters (64 Ki when not given)."""
@@ -189,6 +223,8 @@ class Redactor:
         if len(text) < _SHORTEST or text in state.clean:
             return text if limit is None or len(text) <= limit else text[:limit]
         kept = DEFAULT_LIMIT if limit is None else limit
+        if len(text) <= kept and text in state.screened:
+            return text
         # What lies beyond is dropped unread. The margin lets a secret that begins before
         # the cut be recognised by what follows it.
         window = text if len(text) <= kept else text[: kept + _LOOK_AHEAD]
@@ -237,7 +273,7 @@ class Redactor:
         is_long, ungated = len(low) > LONG, self._gate_name == "none"
         choices = state.gate(low)
         for choice in paced(choices, low) if is_long else choices:
-            spans = _find(choice, text, low)
+            spans = look(choice, text, low)
             found.extend(paced(spans, low) if is_long else spans)
         for detector in paced(state.self_gated, low) if is_long else state.self_gated:
             if ungated or detector.wanted(low):
@@ -269,12 +305,20 @@ class Redactor:
 
     def _walk(self, surface: str, limit: int | None) -> Walk:
         state = self._state
+        walk = state.walks.get((surface, limit))
+        if walk is not None:
+            return walk
         # What is remembered is short, and must not be longer than what is kept.
         long_enough = limit is None or limit >= LONGEST_KNOWN
-        return Walk(
+        screened = state.screened if limit is None or limit >= LONGEST_SCREENED else ()
+        walk = Walk(
             self.strict_text, self._names, self._count_one, self._stays, surface, limit,
-            state.keys if long_enough else {}, state.clean if long_enough else (),
+            state.keys if long_enough else {}, state.dull if long_enough else set(),
+            state.clean if long_enough else (), screened,
         )  # fmt: skip
+        if long_enough and len(state.walks) < _MOST_WALKS:
+            state.walks[surface, limit] = walk
+        return walk
 
     def _count_one(self, surface: str, rule: Rule) -> None:
         self._count(surface, (rule,))
@@ -297,13 +341,6 @@ _MAKERS: Final[Mapping[str, Callable[[Rule], Detector | SelfGated]]] = {
     "phone": PhoneDetector,
     "phrase": PhraseDetector,
 }
-
-
-def _find(choice: Choice, text: str, low: str) -> Iterator[Span]:
-    detector, anchors = choice
-    if isinstance(detector, KeyDetector):
-        return detector.find_at(text, low, anchors)
-    return detector.find(text, low)
 
 
 def _remember(text: str, clean: set[str]) -> None:

@@ -9,9 +9,9 @@ sight.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from ffe_otel.redaction.pace import resting
 from ffe_otel.redaction.values import MARKER
 
 if TYPE_CHECKING:
@@ -86,19 +86,9 @@ def paced(items: Iterable[T], text: str) -> Iterator[T]:
     """Go through ``items``; if ``text`` is long, let other threads run now and then.
 
     Without that they would wait for the interpreter's switch interval each time they need
-    the interpreter. A sleep of no length would not do: it mostly takes the interpreter back
-    before another thread has woken up.
+    the interpreter.
     """
-    return iter(items) if len(text) <= LONG else _resting(items)
-
-
-def _resting(items: Iterable[T]) -> Iterator[T]:
-    due = 0.0
-    for item in items:
-        if perf_counter() >= due:
-            sleep(1e-6)
-            due = perf_counter() + _WORK
-        yield item
+    return iter(items) if len(text) <= LONG else resting(items, spell=_WORK)
 
 
 def hide_markers(text: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
-    from ffe_otel.capture.measuring import Taken
+    from ffe_otel.capture.measuring import Batch
 
 
 class Target(Protocol):
@@ -28,25 +28,28 @@ class Target(Protocol):
 
     @property
     def outdated(self) -> bool:
-        """Whether another target has to be found for the next measurement."""
+        """Whether another target has to be found."""
 
-    def add(self, taken: Taken) -> None:
-        """Keep a measurement until ``apply``."""
-
-    def apply(self) -> None:
-        """Hand all over to the SDK."""
+    def apply(self, batch: Batch) -> None:
+        """Add measurements up."""
 
 
-def find_target(taken: Taken) -> Target:
-    """The target of all measurements with the instrument and labels of ``taken``.
+def find_target(batch: Batch) -> Target:
+    """The target of all measurements with the instrument and labels of ``batch``.
 
-    It has counted ``taken`` already.
+    It has counted ``batch`` already.
     """
-    found = _matches(taken.instrument.instrument)
-    if found is not None:
-        return _Direct(taken, *found)
-    taken.instrument.measure(taken.amount, taken.attributes, taken.context)
-    return _BySdk()
+    found = _matches(batch.instrument)
+    target: Target = _BySdk() if found is None else _Direct(batch, *found)
+    target.apply(batch if found is None else _rest(batch))
+    return target
+
+
+def _rest(batch: Batch) -> Batch:
+    """A batch without its first measurement."""
+    return batch._replace(
+        amounts=batch.amounts[1:], contexts=batch.contexts[1:], times=batch.times[1:]
+    )
 
 
 def _matches(instrument: Any) -> tuple[Any, Any, list[tuple[Any, bool]]] | None:
@@ -79,16 +82,9 @@ class _BySdk:
 
     outdated = False
 
-    def __init__(self) -> None:
-        self._waiting: list[Taken] = []
-
-    def add(self, taken: Taken) -> None:
-        self._waiting.append(taken)
-
-    def apply(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for taken in waiting:
-            taken.instrument.measure(taken.amount, taken.attributes, taken.context)
+    def apply(self, batch: Batch) -> None:
+        for amount, context in zip(batch.amounts, batch.contexts, strict=True):
+            batch.measure(amount, batch.labels, context)
 
 
 class _Value(NamedTuple):
@@ -112,20 +108,19 @@ class _Direct:
     """Adds up in the aggregations of all readers that want the instrument's scope."""
 
     def __init__(
-        self, first: Taken, consumer: Any, storages: Any, matches: list[tuple[Any, bool]]
+        self, batch: Batch, consumer: Any, storages: Any, matches: list[tuple[Any, bool]]
     ) -> None:
         self._consumer = consumer
         self._storages = storages
         self._filter: Callable[..., bool] = consumer._sdk_config.exemplar_filter.should_sample
-        measurement = _measurement(first)
-        self._attributes = measurement.attributes
-        self._waiting: list[Taken] = []
+        first = _measurement(batch, 0)
+        self._attributes = first.attributes
         self._places: list[_Place] = []
         self._unknown: list[tuple[Any, bool]] = []
-        sampled = self._sampled(first)
+        sampled = self._sampled(batch, 0)
         for match, exemplars in matches:
-            match.consume_measurement(measurement, exemplars and sampled)
-            aggregation = _aggregation(match, measurement.attributes)
+            match.consume_measurement(first, exemplars and sampled)
+            aggregation = _aggregation(match, first.attributes)
             if aggregation is not None:
                 self._places.append(_Place(aggregation, type(aggregation).__name__, exemplars))
             else:
@@ -135,60 +130,60 @@ class _Direct:
     def outdated(self) -> bool:
         return self._consumer._reader_storages is not self._storages
 
-    def add(self, taken: Taken) -> None:
-        self._waiting.append(taken)
-
-    def apply(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    def apply(self, batch: Batch) -> None:
+        places = range(len(batch.amounts))
+        if not places:
+            return
         for match, exemplars in self._unknown:
-            for each in waiting:
-                match.consume_measurement(_measurement(each), exemplars and self._sampled(each))
+            for at in places:
+                sampled = exemplars and self._sampled(batch, at)
+                match.consume_measurement(_measurement(batch, at), sampled)
         for aggregation, kind, exemplars in self._places:
-            sampled: Iterable[Taken]
+            chosen: Iterable[int]
             if kind == "_SumAggregation":
-                aggregation.aggregate(_Value(sum([each.amount for each in waiting])), False)
-                sampled = self._newest(waiting) if exemplars else ()
+                aggregation.aggregate(_Value(sum(batch.amounts)), False)
+                chosen = self._newest(batch) if exemplars else ()
             elif kind == "_ExplicitBucketHistogramAggregation":
-                for each in waiting:
-                    aggregation.aggregate(_Value(each.amount), False)
-                sampled = self._newest_of_each(waiting, aggregation) if exemplars else ()
+                for amount in batch.amounts:
+                    aggregation.aggregate(_Value(amount), False)
+                chosen = self._newest_of_each(batch, aggregation) if exemplars else ()
             else:
-                for each in waiting:
-                    aggregation.aggregate(self._value(each), exemplars and self._sampled(each))
+                for at in places:
+                    sampled = exemplars and self._sampled(batch, at)
+                    aggregation.aggregate(self._value(batch, at), sampled)
                 continue
-            for each in sampled:
-                aggregation._sample_exemplar(self._value(each), True)
+            for at in chosen:
+                aggregation._sample_exemplar(self._value(batch, at), True)
 
-    def _newest(self, waiting: list[Taken]) -> list[Taken]:
+    def _newest(self, batch: Batch) -> list[int]:
         """One of the measurements in sampled traces; a sum keeps one exemplar."""
-        return next(([each] for each in reversed(waiting) if self._sampled(each)), [])
+        places = reversed(range(len(batch.amounts)))
+        return next(([at] for at in places if self._sampled(batch, at)), [])
 
-    def _newest_of_each(self, waiting: list[Taken], aggregation: Any) -> Iterable[Taken]:
+    def _newest_of_each(self, batch: Batch, aggregation: Any) -> Iterable[int]:
         """The newest measurement of each bucket, of which a histogram keeps the exemplar."""
         boundaries = aggregation._boundaries
-        newest: dict[int, Taken] = {}
-        for each in reversed(waiting):
-            bucket = bisect_left(boundaries, each.amount)
-            if bucket not in newest and self._sampled(each):
-                newest[bucket] = each
+        newest: dict[int, int] = {}
+        for at in reversed(range(len(batch.amounts))):
+            bucket = bisect_left(boundaries, batch.amounts[at])
+            if bucket not in newest and self._sampled(batch, at):
+                newest[bucket] = at
         return newest.values()
 
-    def _sampled(self, taken: Taken) -> bool:
-        return self._filter(taken.amount, taken.time_unix_nano, self._attributes, taken.context)
+    def _sampled(self, batch: Batch, at: int) -> bool:
+        return self._filter(
+            batch.amounts[at], batch.times[at], self._attributes, batch.contexts[at]
+        )
 
-    def _value(self, taken: Taken) -> _Value:
-        return _Value(taken.amount, taken.time_unix_nano, self._attributes, taken.context)
+    def _value(self, batch: Batch, at: int) -> _Value:
+        return _Value(batch.amounts[at], batch.times[at], self._attributes, batch.contexts[at])
 
 
-def _measurement(taken: Taken) -> Measurement:
+def _measurement(batch: Batch, at: int) -> Measurement:
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
     return Measurement(
-        taken.amount,
-        taken.time_unix_nano,
-        taken.instrument.instrument,
-        taken.context,
-        taken.attributes,
+        batch.amounts[at], batch.times[at], batch.instrument, batch.contexts[at], batch.labels
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import _logs, metrics, propagate, trace
 from opentelemetry.sdk import trace as sdk_trace
@@ -35,7 +35,9 @@ from ffe_otel.capture.process_metrics import observe_process
 from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import existing, otlp, prometheus, seams
+from ffe_otel.export.spool.exporters import is_spooled
 from ffe_otel.export.spool.outbox import Outbox
+from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
 from ffe_otel.export.spool.sender import Desk
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import configured_redactor
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.install import Handle
     from ffe_otel.config import Config
 
+T = TypeVar("T")
 _RATIO_SAMPLERS = ("traceidratio", "parentbased_traceidratio", "ffe_otel")
 
 
@@ -111,6 +114,7 @@ class Assembly:
             attribute_length=self._config.limits.attribute_length,
             shutdown_seconds=self._config.limits.shutdown_seconds,
         )
+        self._seams = installed
         self._stack.callback(installed)
         if self._config.spool.enabled:
             redactor = self._redactor
@@ -144,7 +148,9 @@ class Assembly:
             processors: list[Any] = [SimpleSpanProcessor(self._parts.span_exporter)]
         else:
             processors = [
-                otlp.span_processor(self._config, exporter)
+                self._to_spool(SpoolSpanProcessor, exporter, "OTEL_BSP")
+                if is_spooled(exporter)
+                else otlp.span_processor(self._config, exporter)
                 for exporter in exporters.span_exporters(self._config, self._handle.outbox)
             ]
         self._use_tracer_provider(provider, processors, current)
@@ -192,14 +198,25 @@ class Assembly:
             provider.add_log_record_processor(SimpleLogRecordProcessor(self._parts.log_exporter))
         else:
             for exporter in exporters.log_exporters(self._config, self._handle.outbox):
-                provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
-                if getattr(exporter, "spooled", False):
-                    if self._late is None:
-                        self._late = LoggerProvider(resource=resource, shutdown_on_exit=False)
-                    self._late.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+                if not is_spooled(exporter):
+                    provider.add_log_record_processor(otlp.log_processor(self._config, exporter))
+                    continue
+                processor = self._to_spool(SpoolLogProcessor, exporter, "OTEL_BLRP")
+                provider.add_log_record_processor(processor)
+                if self._late is None:
+                    self._late = LoggerProvider(resource=resource, shutdown_on_exit=False)
+                # Shut down, it goes on taking records.
+                self._late.add_log_record_processor(processor)
         self._handle.logger_provider = provider
         if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
             _logs.set_logger_provider(provider)
+
+    def _to_spool(self, kind: type[T], exporter: Any, prefix: str) -> T:
+        """A processor that ends at the spool, in the configured bounds."""
+        make: Callable[..., T] = kind
+        return make(
+            exporter, self._seams.seam, otlp.queue_size(self._config, prefix), self._seams.share
+        )
 
     def _declaration(self) -> OpenTelemetryConfiguration | None:
         """What ``OTEL_CONFIG_FILE`` says; parts that the caller brings come before it."""

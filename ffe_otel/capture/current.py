@@ -11,9 +11,8 @@ import inspect
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
-from opentelemetry import trace
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,35 +26,29 @@ if TYPE_CHECKING:
 class CurrentSpan(AbstractContextManager["Span"]):
     """A span that starts and becomes current on entry, and ends on exit."""
 
-    __slots__ = ("_arguments", "_end", "_flags", "_span", "_start", "_token")
+    __slots__ = ("_arguments", "_end", "_span", "_start", "_token")
 
     _span: Span
     _token: Token[Context]
 
     def __init__(
-        self,
-        start: Callable[..., Span],
-        arguments: tuple[Any, ...],
-        flags: tuple[bool, bool],
-        *,
-        end_on_exit: bool,
+        self, start: Callable[..., Span], arguments: tuple[Any, ...], end_on_exit: bool
     ) -> None:
         """Prepare a span.
 
         Args:
             start: starts the span, as ``Tracer.start_span`` does.
-            arguments: of it, up to the start time.
-            flags: record an exception, and set the status for it.
+            arguments: all of it; the last two are whether to record an exception, and to set
+                the status for it.
             end_on_exit: end the span.
         """
         self._start = start
         self._arguments = arguments
-        self._flags = flags
         self._end = end_on_exit
 
     def __enter__(self) -> Span:
-        span = self._span = self._start(*self._arguments, *self._flags)
-        self._token = otel_context.attach(trace.set_span_in_context(span))
+        span = self._span = self._start(*self._arguments)
+        self._token = attach(set_span_in_context(span))
         return span
 
     def __exit__(
@@ -65,11 +58,11 @@ class CurrentSpan(AbstractContextManager["Span"]):
         _traceback: TracebackType | None,
     ) -> None:
         span = self._span
-        otel_context.detach(self._token)
+        detach(self._token)
         try:
             # Others, as GeneratorExit, are no errors.
             if isinstance(error, Exception) and span.is_recording():
-                _tell(span, error, *self._flags)
+                _tell(span, error, *self._arguments[-2:])
         finally:
             if self._end:
                 span.end()
@@ -93,7 +86,7 @@ class CurrentSpan(AbstractContextManager["Span"]):
         return in_span
 
     def _fresh(self) -> CurrentSpan:
-        return CurrentSpan(self._start, self._arguments, self._flags, end_on_exit=self._end)
+        return CurrentSpan(self._start, self._arguments, self._end)
 
 
 def _tell(span: Span, error: Exception, record: bool, set_status: bool) -> None:

@@ -2,8 +2,8 @@
 """Measurements that wait until somebody has time for them.
 
 The SDK cleans and hashes the labels of each measurement and adds it up once for each
-reader, all on the thread that measures. Here that thread takes a snapshot and appends it to
-a queue. Whoever collects empties the queue first, so no collection misses anything.
+reader, all on the thread that measures. Here that thread appends it to the queue of its
+labels. Whoever collects empties the queues first, so no collection misses anything.
 """
 
 from __future__ import annotations
@@ -20,59 +20,103 @@ from opentelemetry.context import get_current
 
 from ffe_otel.capture import runtime
 from ffe_otel.capture.aggregating import find_target
+from ffe_otel.redaction.pace import resting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
     from ffe_otel.capture.aggregating import Target
 
-CAPACITY: Final = 20_000
-_MOST_TARGETS: Final = 10_000
+CAPACITY: Final = 1_000
+"""Measurements with the same labels that wait; more are taken on by who brings them."""
+_MOST_SERIES: Final = 10_000
 # Exact types: whatever else an attribute holds may change before it is looked at.
 _IMMUTABLE: Final = frozenset({str, bool, int, float, bytes, type(None)})
-_NO_LABELS: Final[dict[str, Any]] = {}
+_FIELDS: Final = 3
 
 
-class Taken(NamedTuple):
-    """One measurement: of which instrument, when (nanoseconds), and where."""
-
-    instrument: Deferred
-    amount: float
-    attributes: dict[str, Any]
-    context: Context
-    time_unix_nano: int
-
-
-class Deferred:
-    """An instrument of the SDK whose measurements wait.
+class Batch(NamedTuple):
+    """Measurements of an instrument with the same labels, in their order.
 
     Attributes:
-        instrument: the instrument.
+        instrument: of the SDK.
         measure: its own method, which takes a measurement at once.
-        targets: where measurements with some labels go.
+        labels: of all of them.
+        amounts: what was measured.
+        contexts: where.
+        times: when, nanoseconds since the epoch.
     """
 
-    __slots__ = ("instrument", "measure", "targets")
+    instrument: Any
+    measure: Callable[..., None]
+    labels: dict[str, Any]
+    amounts: Sequence[float]
+    contexts: Sequence[Context]
+    times: Sequence[int]
+
+
+class _Series:
+    """What waits of an instrument with some labels, and where it goes.
+
+    ``waiting`` holds the fields of each measurement one behind the other: objects of its own
+    for each would keep the garbage collector busy.
+    """
+
+    __slots__ = ("labels", "target", "waiting")
+
+    def __init__(self, labels: dict[str, Any]) -> None:
+        self.labels = labels
+        self.waiting: deque[Any] = deque()
+        self.target: Target | None = None
+
+
+class _Deferred:
+    """An instrument of the SDK whose measurements wait."""
+
+    __slots__ = ("dirty", "instrument", "measure", "series")
 
     def __init__(self, instrument: Any, measure: Callable[..., None]) -> None:
         self.instrument = instrument
         self.measure = measure
-        self.targets: dict[Any, Target] = {}
+        self.series: dict[Any, _Series] = {}
+        self.dirty = False
 
-    def find(self, key: Any, taken: Taken) -> None:
-        """Count a measurement with labels that were not seen before."""
-        if len(self.targets) >= _MOST_TARGETS:
-            self.targets.clear()
-        self.targets[key] = find_target(taken)
+    def open(self, key: Any, labels: Mapping[str, Any] | None) -> _Series | None:
+        """The series of labels that were not seen before; None when there are too many."""
+        if len(self.series) >= _MOST_SERIES:
+            return None
+        return self.series.setdefault(key, _Series(dict(labels or {})))
+
+    def hand_over(self) -> None:
+        """Hand what waits to the SDK."""
+        self.dirty = False
+        for series in list(self.series.values()):
+            waiting = series.waiting
+            if not waiting:
+                continue
+            items = [waiting.popleft() for _ in range(len(waiting) // _FIELDS * _FIELDS)]
+            batch = Batch(
+                self.instrument,
+                self.measure,
+                series.labels,
+                *(items[field::_FIELDS] for field in range(_FIELDS)),
+            )
+            try:
+                if series.target is None or series.target.outdated:
+                    series.target = find_target(batch)
+                else:
+                    series.target.apply(batch)
+            except Exception:  # noqa: BLE001 - one set of labels may not take others with it
+                _failed()
 
 
 class Measurements:
-    """The queue of a meter provider."""
+    """What waits in a meter provider."""
 
     def __init__(self) -> None:
-        self._queue: deque[Taken] = deque()
+        self._deferred: list[_Deferred] = []
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
             restart = weakref.WeakMethod(self._after_fork)
@@ -85,8 +129,13 @@ class Measurements:
 
     @property
     def waiting(self) -> int:
-        """Measurements in the queue."""
-        return len(self._queue)
+        """Measurements that wait."""
+        fields = sum(
+            len(series.waiting)
+            for deferred in self._deferred
+            for series in list(deferred.series.values())
+        )
+        return fields // _FIELDS
 
     def defer(self, instrument: Any, method: str, *, lowest: float) -> None:
         """Make ``method`` of an instrument wait, if it does not do so already.
@@ -99,36 +148,41 @@ class Measurements:
         """
         if method in vars(instrument):
             return
-        deferred = Deferred(instrument, getattr(instrument, method))
+        deferred = _Deferred(instrument, getattr(instrument, method))
+        self._deferred.append(deferred)
         vars(instrument)[method] = self._taker(deferred, lowest)
 
-    def _taker(self, deferred: Deferred, lowest: float) -> Callable[..., None]:
-        append, queue, measure = self._queue.append, self._queue, deferred.measure
+    def _taker(self, deferred: _Deferred, lowest: float) -> Callable[..., None]:
+        known, measure = deferred.series, deferred.measure
 
         def take(
             amount: float,
             attributes: Mapping[str, Any] | None = None,
             context: Context | None = None,
         ) -> None:
+            key: Any = None
             if type(attributes) is dict:
-                labels: dict[str, Any] = attributes.copy()
-                for value in labels.values():
-                    if type(value) not in _IMMUTABLE:
-                        measure(amount, attributes, context)
-                        return
+                key = tuple(attributes.items())
+                for value in attributes.values():
+                    if type(value) is not str:
+                        key = _typed(attributes)
+                        break
             elif attributes is None:
-                labels = _NO_LABELS
-            else:
-                measure(amount, attributes, context)
-                return
+                key = ()
             # The SDK says what is wrong with the amounts that it refuses.
-            if not lowest <= amount < math.inf:
+            if key is None or not lowest <= amount < math.inf:
                 measure(amount, attributes, context)
                 return
-            append(Taken(deferred, amount, labels, context or get_current(), time_ns()))
-            if len(queue) > CAPACITY:
-                # Whoever measures waits for nobody: if the queue is being emptied, even by
-                # this thread further up, somebody does what is needed.
+            series = known.get(key) or deferred.open(key, attributes)
+            if series is None:
+                measure(amount, attributes, context)
+                return
+            waiting = series.waiting
+            waiting.extend((amount, context or get_current(), time_ns()))
+            deferred.dirty = True
+            if len(waiting) > CAPACITY * _FIELDS:
+                # Whoever measures waits for nobody: if somebody hands over already, even this
+                # thread further up, that is enough.
                 self.drain(wait=False)
 
         return take
@@ -142,35 +196,18 @@ class Measurements:
         if not self._lock.acquire(blocking=wait):
             return
         try:
-            touched: dict[int, Target] = {}
-            for _ in range(len(self._queue)):
-                taken = self._queue.popleft()
-                try:
-                    self._sort(taken, touched)
-                except Exception:  # noqa: BLE001 - one measurement may not take others with it
-                    _failed()
-            for target in touched.values():
-                try:
-                    target.apply()
-                except Exception:  # noqa: BLE001 - the same for one set of labels
-                    _failed()
+            for deferred in resting(self._deferred):
+                if deferred.dirty:
+                    deferred.hand_over()
         finally:
             self._lock.release()
 
-    @staticmethod
-    def _sort(taken: Taken, touched: dict[int, Target]) -> None:
-        key = _key(taken.attributes)
-        target = taken.instrument.targets.get(key)
-        if target is None or target.outdated:
-            taken.instrument.find(key, taken)
-        else:
-            target.add(taken)
-            touched[id(target)] = target
-
     def _after_fork(self) -> None:
         # What waits is the parent's to count.
-        self._queue.clear()
         self._lock = threading.Lock()
+        for deferred in self._deferred:
+            for series in deferred.series.values():
+                series.waiting.clear()
 
 
 def _failed() -> None:
@@ -179,10 +216,8 @@ def _failed() -> None:
         active.failed("measurement")
 
 
-def _key(labels: dict[str, Any]) -> Any:
-    key = tuple(labels.items())
-    for value in labels.values():
-        if type(value) is not str:
-            # 1, 1.0 and True are equal keys, but not equal labels.
-            return key, tuple([type(each) for each in labels.values()])
-    return key
+def _typed(labels: dict[str, Any]) -> Any:
+    """A key of labels that are not all texts; None when one of them may change."""
+    kinds = tuple([type(value) for value in labels.values()])
+    # 1, 1.0 and True are equal keys, but not equal labels.
+    return (tuple(labels.items()), kinds) if _IMMUTABLE.issuperset(kinds) else None

@@ -48,7 +48,12 @@ class FfeSpan(Span):
     _resource: Any = property(lambda self: self._tracer.resource)
     _sampler: Any = property(lambda self: self._tracer.sampler)
     _span_processor: Any = property(lambda self: self._tracer.span_processor)
+    # Most spans never need theirs, and each would be one more thing for the garbage collector.
+    _lock: Any = property(lambda self: vars(self).setdefault("_own_lock", Lock()))
     _trace_config = None
+    _kind = SpanKind.INTERNAL
+    _record_exception = True
+    _set_status_on_exception = True
     _status = Status(StatusCode.UNSET)
     _start_time: int | None = None
     _end_time: int | None = None
@@ -62,22 +67,22 @@ class FfeSpan(Span):
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
-        kind: SpanKind,
-        *,
-        record_exception: bool,
-        set_status_on_exception: bool,
         ended: Callable[[], None],
     ) -> None:
         self._tracer = tracer
         self._name = name
         self._context = context
         self._parent = parent
+        self._ended = ended
+        self._attributes: dict[str, Any] = {}
+
+    def set_up(
+        self, kind: SpanKind, *, record_exception: bool, set_status_on_exception: bool
+    ) -> None:
+        """Take what most spans leave as it is."""
         self._kind = kind
         self._record_exception = record_exception
         self._set_status_on_exception = set_status_on_exception
-        self._ended = ended
-        self._lock = Lock()
-        self._attributes: dict[str, Any] = {}
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -119,7 +124,20 @@ class FfeSpan(Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """See ``opentelemetry.trace.Span.set_attribute``."""
-        self.set_attributes({key: value})
+        kept, limits = self._attributes, self._tracer._span_limits  # noqa: SLF001 - see the class
+        most = limits.max_span_attributes
+        if (
+            type(value) in _SCALARS
+            and type(key) is str
+            and key
+            and self._end_time is None
+            and limits.max_span_attribute_length is None
+            and (most is None or len(kept) < most)
+        ):
+            kept.pop(key, None)
+            kept[key] = value
+        else:
+            self.set_attributes({key: value})
 
     def _clean(self, key: Any, value: Any) -> None:
         cleaned = BoundedAttributes(
@@ -166,11 +184,13 @@ class FfeSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """End the span; nothing when it was aborted, or belongs to the parent process."""
-        if not self._tracer.live.release(self):
+        tracer = self._tracer
+        if not tracer.live.release(self):
             return
         self._end_time = time_ns() if end_time is None else end_time
         self._ended()
-        self._span_processor.ended(self)
+        processors: Any = tracer.span_processor
+        processors.ended(self)
 
     def abort(self) -> None:
         """End the span because the process goes down."""

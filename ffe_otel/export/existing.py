@@ -79,6 +79,13 @@ def remove_span_processors(provider: Any, added: Sequence[Any]) -> None:
         setattr(multi, SPAN_PARTS, kept)
 
 
+def log_processors(provider: Any) -> tuple[Any, ...]:
+    """The processors of a logger provider; none where they are not where they should be."""
+    multi = getattr(provider, "_multi_log_record_processor", None)
+    parts = getattr(multi, LOG_PARTS, ())
+    return parts if isinstance(parts, tuple) else ()
+
+
 def queue_length(processor: Any) -> int:
     """How many records wait in a batch processor."""
     try:

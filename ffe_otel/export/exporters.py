@@ -19,7 +19,12 @@ from ffe_otel.export.lengths import Lengths
 from ffe_otel.export.points import count_points
 from ffe_otel.export.quiet import LastWords
 from ffe_otel.export.stats import Reason, Signal
-from ffe_otel.redaction.records import redact_log, redact_metrics, redact_span
+from ffe_otel.redaction.records import (
+    redact_log,
+    redact_metrics,
+    redact_span,
+    redact_span_fields,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from ffe_otel.export.health import Health
     from ffe_otel.export.stats import ExportStats
     from ffe_otel.redaction import Redactor
+    from ffe_otel.redaction.records import SpanFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,10 @@ class Seam:
     def redact_span(self, span: ReadableSpan) -> ReadableSpan:
         """A span as it may leave; see ``ffe_otel.redaction.records.redact_span``."""
         return redact_span(span, self.redactor, self.lengths.text, self.lengths.spans)
+
+    def redact_span_fields(self, span: ReadableSpan) -> SpanFields:
+        """The same for encoders of ours."""
+        return redact_span_fields(span, self.redactor, self.lengths.text, self.lengths.spans)
 
     def redact_log(self, record: ReadableLogRecord) -> ReadableLogRecord:
         """A log record as it may leave; see ``ffe_otel.redaction.records.redact_log``."""

@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("ffe_otel.export")
 _BATCH: Final = 512
-# Log records have waited for their worker already.
-_TO_SPOOL_SPANS: Final = 100
-_TO_SPOOL_LOGS: Final = 50
 _GRPC_ENDPOINT: Final = "http://localhost:4317"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -205,9 +202,8 @@ def metric_exporter(config: Config) -> MetricExporter:
 
 def span_processor(config: Config, exporter: SpanExporter | None = None) -> BatchSpanProcessor:
     """A batch processor in the configured bounds; ``OTEL_BSP_*`` wins."""
-    exporter = exporter or span_exporter(config)
     return BatchSpanProcessor(
-        exporter, **_batch_arguments(config, "OTEL_BSP", _TO_SPOOL_SPANS, exporter)
+        exporter or span_exporter(config), **_batch_arguments(config, "OTEL_BSP")
     )
 
 
@@ -215,15 +211,20 @@ def log_processor(
     config: Config, exporter: LogRecordExporter | None = None
 ) -> BatchLogRecordProcessor:
     """A batch processor in the configured bounds; ``OTEL_BLRP_*`` wins."""
-    exporter = exporter or log_exporter(config)
     return BatchLogRecordProcessor(
-        exporter, **_batch_arguments(config, "OTEL_BLRP", _TO_SPOOL_LOGS, exporter)
+        exporter or log_exporter(config), **_batch_arguments(config, "OTEL_BLRP")
     )
 
 
-def _batch_arguments(
-    config: Config, prefix: str, to_spool_millis: int, exporter: object
-) -> dict[str, Any]:
+def queue_size(config: Config, prefix: str) -> int:
+    """Records that wait at most in front of the spool; ``<prefix>_MAX_QUEUE_SIZE`` wins."""
+    try:
+        return max(1, int(os.environ[f"{prefix}_MAX_QUEUE_SIZE"]))
+    except (KeyError, ValueError):
+        return config.limits.queue_size
+
+
+def _batch_arguments(config: Config, prefix: str) -> dict[str, Any]:
     size = config.limits.queue_size
     wanted: Mapping[str, tuple[str, float]] = {
         "MAX_QUEUE_SIZE": ("max_queue_size", size),
@@ -233,15 +234,11 @@ def _batch_arguments(
         ),
         "MAX_EXPORT_BATCH_SIZE": ("max_export_batch_size", min(_BATCH, size)),
     }
-    arguments = {
+    return {
         argument: value
         for variable, (argument, value) in wanted.items()
         if not os.environ.get(f"{prefix}_{variable}")
     }
-    if getattr(exporter, "spooled", False):
-        # The delay that is asked for is the sender's; what waits here a SIGKILL takes.
-        arguments["schedule_delay_millis"] = to_spool_millis
-    return arguments
 
 
 def metric_reader(

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 
 from ffe_otel.export.existing import exporter_of
 from ffe_otel.export.exporters import RedactingExporter
+from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
 from ffe_otel.redaction.records import (
     redact_log_record,
     redact_resource,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor)
 MULTI_LOG: Final = (SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor)
+_TO_SPOOL: Final = (SpoolSpanProcessor, SpoolLogProcessor)
 _SPAN_ENDS: Final = (BatchSpanProcessor, SimpleSpanProcessor)
 _LOG_ENDS: Final = (BatchLogRecordProcessor, SimpleLogRecordProcessor)
 _SPAN_METHODS: Final = ("on_start", "_on_ending", "on_end", "add_span_processor")
@@ -80,7 +82,7 @@ def _is_harmless(
 ) -> bool:
     """Say whether a processor hands its records only to what is behind redaction."""
     kind = type(processor)
-    if any(_inherits(kind, base, methods) for base in multi):
+    if kind in _TO_SPOOL or any(_inherits(kind, base, methods) for base in multi):
         return True
     # `type`, because a proxy tells `isinstance` the class of what is inside.
     return any(_inherits(kind, base, methods) for base in ends) and issubclass(

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ffe_otel.redaction import Redactor
 
 _logger = logging.getLogger("ffe_otel.export")
+_SDK_SECONDS: Final = 30.0
 _EXPORTER_ARGUMENTS: Final = ("span_exporter", "exporter")
 
 
@@ -96,6 +97,15 @@ class Seams:
     def __call__(self) -> None:
         """Take everything back."""
         self.undo()
+
+    @property
+    def seam(self) -> Seam:
+        """What processors of ours redact and count with."""
+        return self._seam
+
+    def share(self) -> float:
+        """Seconds that the next shutdown may take."""
+        return _SDK_SECONDS if self._budget is None else self._budget.share()
 
     @property
     def health(self) -> Health:

@@ -164,12 +164,13 @@ def test_canary_private_parts_of_the_sdk_are_where_they_should_be() -> None:
     assert aggregating._matches(instrument) is not None
     found.counter.add(1, {"a": "x"})
     found.collect()
-    target: Any = instrument.add.__closure__ and next(
+    deferred: Any = instrument.add.__closure__ and next(
         cell.cell_contents
         for cell in instrument.add.__closure__
-        if hasattr(cell.cell_contents, "targets")
+        if hasattr(cell.cell_contents, "series")
     )
-    [direct] = target.targets.values()
+    [series] = deferred.series.values()
+    direct = series.target
     assert [place.kind for place in direct._places] == ["_SumAggregation"] * 2
     assert not direct._unknown
 
@@ -344,3 +345,14 @@ def test_who_measures_waits_for_nobody_who_empties_the_queue() -> None:
     data: Any = reader.get_metrics_data()
     [metric] = data.resource_metrics[0].scope_metrics[0].metrics
     assert metric.data.data_points[0].value == CAPACITY + 2
+
+
+def test_labels_beyond_bounds_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffe_otel.capture.measuring._MOST_SERIES", 3)
+    theirs = Readings(MeterProvider, [], None, None)
+    mine = Readings(FfeMeterProvider, [], None, None)
+    for found in (theirs, mine):
+        for number in range(20):
+            found.counter.add(number, {"a": str(number % 7)})
+
+    assert mine.collect() == theirs.collect()

@@ -329,3 +329,28 @@ def test_no_field_of_a_record_is_trusted(start, logger, field, value):
 
     assert SECRET not in bench.text()
     assert len(bench.lines()) == 2
+
+
+def test_an_attribute_that_a_filter_puts_in_again_keeps_its_meaning(start, logger):
+    bench = start()
+
+    def put_again(record):
+        line = record.lineno
+        del record.lineno
+        record.lineno = line
+        return True
+
+    def take_out(record):
+        del record.relativeCreated
+        return True
+
+    logger.addFilter(put_again)
+    logger.warning("one", extra={"n": 1})
+    logger.addFilter(take_out)
+    logger.warning("two", extra={"n": 2})
+    lines = bench.lines()
+    assert [(line["message"], line["n"], line["level"]) for line in lines] == [
+        ("one", 1, "WARNING"),
+        ("two", 2, "WARNING"),
+    ]
+    assert [type(line["line"]) for line in lines] == [int, int]

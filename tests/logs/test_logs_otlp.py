@@ -7,17 +7,28 @@ import logging
 import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from logs_bench import fail
+from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-from opentelemetry.sdk._logs import Logger, LoggerProvider
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.sdk._logs import Logger, LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import use_span
+from opentelemetry.trace import SpanContext, TraceFlags, use_span
 
 from ffe_otel import semconv
 from ffe_otel.capture.logs import otlp
-from ffe_otel.capture.logs.otlp import severity
+from ffe_otel.capture.logs.line import Line
+from ffe_otel.capture.logs.otlp import encoded, log_record
+from ffe_otel.capture.logs.reading import read
+from ffe_otel.capture.logs.record import snapshot
+from ffe_otel.capture.logs.site import Sites, severity
+from ffe_otel.export import encode
 from ffe_otel.redaction.safe import SafeLogRecord
 
 
@@ -207,3 +218,51 @@ def test_canary_the_short_way_is_taken(start, logger):
     logger.warning("short", extra={"a": "x"})
 
     assert type(bench.records()[0].attributes) is dict
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+NAMES = st.text(min_size=1, max_size=8) | st.sampled_from(
+    ["decision_id", "duration_ms", semconv.THREAD_NAME, semconv.CODE_LINE_NUMBER,
+     semconv.OTEL_EVENT_NAME, "exception", "trace_id", "span_id", "correlation_id"]
+)  # fmt: skip
+
+
+def a_line(extra, span_context, *, failing=False):
+    context = trace.set_span_in_context(trace.NonRecordingSpan(span_context), Context())
+    record = logging.getLogger("engine").makeRecord(
+        "engine", logging.WARNING, "/a/b.py", 7, "on %s", ("time",), None, "work", None, None
+    )
+    vars(record).update({k: v for k, v in extra.items() if k not in vars(record)})
+    if failing:
+        record.exc_text = "Traceback (most recent call last):\nValueError: wrong"
+    found = read(snapshot(record, context, {"agent_state": "idle"}))
+    return Line(found, Sites(dict).of(found.snapshot), found.content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    extra=st.dictionaries(NAMES, ANYTHING, max_size=5),
+    ids=st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1), st.integers(0, 3)),
+    failing=st.booleans(),
+)
+def test_a_line_that_is_encoded_at_once_is_the_same_record(extra, ids, failing):
+    trace_id, span_id, flags = ids
+    line = a_line(extra, SpanContext(trace_id, span_id, False, TraceFlags(flags)), failing=failing)
+    readable = ReadableLogRecord(log_record=log_record(line), resource=Resource({}))
+
+    def decoded(request):
+        [record] = (
+            ExportLogsServiceRequest.FromString(request).resource_logs[0].scope_logs[0].log_records
+        )
+        assert record.observed_time_unix_nano
+        record.ClearField("observed_time_unix_nano")
+        attributes = sorted(record.attributes, key=lambda pair: pair.key)
+        record.ClearField("attributes")
+        return record, [(pair.key, pair.value.SerializeToString()) for pair in attributes]
+
+    at_once = encode.encode_log_request(Resource({}), [(None, encoded(line))])
+    assert decoded(at_once) == decoded(encode.encode_logs([readable]))

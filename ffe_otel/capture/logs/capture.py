@@ -7,7 +7,7 @@ import atexit
 import logging
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ from ffe_otel.capture.logs.logfile import LogFile
 from ffe_otel.capture.logs.otlp import OtlpOutput
 from ffe_otel.capture.logs.syslog import Syslog
 from ffe_otel.capture.logs.tap import Tap
-from ffe_otel.capture.logs.worker import Worker
 from ffe_otel.export.stats import Signal
+from ffe_otel.export.worker import Worker
 from ffe_otel.redaction.records import redact_line
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import LoggerProvider
 
-    from ffe_otel.capture.logs.record import Snapshot
+    from ffe_otel.capture.logs.delivery import Screened
+    from ffe_otel.capture.logs.record import Taken
     from ffe_otel.config.model import Config
     from ffe_otel.export.stats import ExportStats
     from ffe_otel.redaction import Redactor
@@ -53,6 +54,7 @@ class LogCapture:
         stats: ExportStats,
         log_context: Callable[[], Mapping[str, object]],
         beside: Callable[[], None] = lambda: None,
+        screened: Screened = nullcontext,
     ) -> None:
         guard = Guard()
         settings = config.logging
@@ -61,15 +63,18 @@ class LogCapture:
         self._delivery = Delivery(
             outputs,
             redact,
+            screened,
             stats,
             guard,
+            pressed=lambda: self._worker.pressed,
             text=settings.format == "text",
             max_length=config.limits.attribute_length,
         )
-        worker: Worker[Snapshot] = Worker(
+        worker: Worker[Taken] = Worker(
             self._delivery.deliver,
             capacity=settings.buffer_size,
             dropped=self._delivery.queue_full,
+            name="ffe-otel-logs",
             threaded=settings.async_logging,
             step=self._step,
         )
@@ -178,6 +183,7 @@ def install_log_capture(
         stats,
         log_context,
         beside,
+        redactor.screened,
     )
     capture.start()
     return capture

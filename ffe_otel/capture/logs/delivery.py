@@ -6,29 +6,29 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ffe_otel.capture.logs import console, reading
+from ffe_otel.capture.logs import console, reading, site
+from ffe_otel.capture.logs.line import Line
 from ffe_otel.capture.logs.render import json_line, text_line
 from ffe_otel.export.stats import Reason, Signal
+from ffe_otel.redaction.pace import resting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from ffe_otel.capture.logs.guard import Guard
     from ffe_otel.capture.logs.logfile import LogFile
     from ffe_otel.capture.logs.otlp import OtlpOutput
     from ffe_otel.capture.logs.reading import Reading
-    from ffe_otel.capture.logs.record import Snapshot
+    from ffe_otel.capture.logs.record import Taken
     from ffe_otel.capture.logs.syslog import Syslog
     from ffe_otel.export.stats import ExportStats
+
+    Screened = Callable[[Sequence[str]], AbstractContextManager[object]]
 
 UNREDACTED: Final = "[redacted:redaction-failed]"
 MAX_MESSAGE: Final = 65_536
 CUT: Final = "...[cut]"
-# Made here and not by the engine, so they may stand in a line that was not redacted.
-_SAFE: Final = (reading.TIMESTAMP, reading.CORRELATION, reading.TRACE, reading.SPAN)
-_OURS: Final = (*_SAFE, reading.LINE)
-_COMMON: Final = (reading.LEVEL, reading.LOGGER, reading.MODULE, reading.FUNCTION)
-_MOST_KNOWN: Final = 2000
 _WARN_AGAIN_SECONDS: Final = 300.0
 
 
@@ -46,12 +46,15 @@ class Outputs(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """A redacted line, the same with long values cut, and how that looks as configured."""
+    """A line, and how it looks as configured; ``cut`` is the line when values were cut for it."""
 
-    reading: Reading
-    line: dict[str, Any]
-    shown: dict[str, Any]
+    line: Line
     text: str
+    cut: dict[str, Any] | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """What ``text`` shows."""
+        return self.line.fields() if self.cut is None else self.cut
 
 
 class Delivery:
@@ -63,9 +66,11 @@ class Delivery:
     Args:
         outputs: Where to.
         redact: Removes secrets from a line; nothing reaches a disk, a terminal or a socket
-            without it. OTLP records are redacted by what wraps their exporter.
+            without it.
+        screened: Looks at the texts of a batch together, for as long as its context lasts.
         stats: Counts what is lost.
         guard: Marks our own work.
+        pressed: Whether so much waits that there is no time for rests.
         text: Whether lines are for people instead of JSON.
         max_length: Characters a value keeps, counted after redaction.
     """
@@ -74,24 +79,28 @@ class Delivery:
         self,
         outputs: Outputs,
         redact: Callable[[dict[str, Any]], dict[str, Any]],
+        screened: Screened,
         stats: ExportStats,
         guard: Guard,
         *,
+        pressed: Callable[[], bool],
         text: bool,
         max_length: int,
     ) -> None:
         self._outputs = outputs
         self._redact = redact
+        self._screened = screened
+        self._sites = site.Sites(redact)
         self._stats = stats
         self._guard = guard
+        self._pressed = pressed
         self._text = text
         self._max_length = max_length
         self._warned: dict[str, float] = {}
         self._failing: set[str] = set()
-        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._late = False
 
-    def deliver(self, batch: Sequence[Snapshot]) -> None:
+    def deliver(self, batch: Sequence[Taken]) -> None:
         """Deliver a batch; never raises."""
         with self._guard.at_work():
             try:
@@ -137,10 +146,13 @@ class Delivery:
         if self._outputs.syslog is not None:
             self._outputs.syslog.close()
 
-    def _deliver(self, batch: Sequence[Snapshot]) -> None:
-        readings = [taken for each in batch if (taken := self._read(each)) is not None]
+    def _deliver(self, batch: Sequence[Taken]) -> None:
+        snapshots = resting(batch, self._pressed)
+        readings = [taken for each in snapshots if (taken := self._read(each)) is not None]
         file, terminal, syslog, otlp, late = self._outputs
-        lines = [self._rendered(each) for each in readings]
+        texts = [v for each in readings for v in each.content.values() if type(v) is str]
+        with self._screened(texts):
+            lines = [self._rendered(each) for each in resting(readings, self._pressed)]
         if file:
             self._write(file, lines)
         if otlp:
@@ -150,7 +162,7 @@ class Delivery:
         if terminal:
             self._show(terminal, lines)
 
-    def _read(self, snapshot: Snapshot) -> Reading | None:
+    def _read(self, snapshot: Taken) -> Reading | None:
         try:
             return reading.read(snapshot)
         except Exception as error:  # noqa: BLE001 - one record may not take others with it
@@ -158,42 +170,20 @@ class Delivery:
             return None
 
     def _rendered(self, taken: Reading) -> Rendered:
-        raw = reading.line_of(taken)
-        ours = {key: raw[key] for key in _SAFE}
         try:
-            line = shown = self._redacted(raw)
+            line = Line(taken, self._sites.of(taken.snapshot), self._redact(taken.content))
             text = self._text_of(line)
-            if len(text) > self._max_length:
-                shown = self._cut(line)
-                text = self._text_of(shown)
+            if len(text) <= self._max_length:
+                return Rendered(line, text)
+            cut = self._cut(line.fields())
+            return Rendered(line, text_line(cut) if self._text else json_line(cut), cut)
         except Exception as error:  # noqa: BLE001 - fails closed, whatever the reason
             self._warn("redaction", f"a log record could not be redacted: {_name(error)}")
-            line = dict.fromkeys(reading.ALWAYS)
-            line.update((key, ours[key]) for key in _SAFE)
-            line[reading.MESSAGE] = UNREDACTED
-            shown, text = line, self._text_of(line)
-        return Rendered(taken, line, shown, text)
+            line = Line(taken, site.unknown(taken.snapshot), {reading.MESSAGE: UNREDACTED})
+            return Rendered(line, self._text_of(line))
 
-    def _redacted(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The line without secrets; what many lines have in common is redacted once."""
-        common = tuple([raw[key] for key in _COMMON])
-        if type(raw[reading.LINE]) is not int or any(type(each) is not str for each in common):
-            return self._redact(raw)
-        known = self._known.get(common)
-        if known is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            known = self._known[common] = self._redact(dict(zip(_COMMON, common, strict=True)))
-        line = dict.fromkeys(reading.ALWAYS)
-        line.update(known)
-        line.update([(key, raw.pop(key)) for key in _OURS])
-        for key in _COMMON:
-            del raw[key]
-        line.update(self._redact(raw))
-        return line
-
-    def _text_of(self, line: dict[str, Any]) -> str:
-        return text_line(line) if self._text else json_line(line)
+    def _text_of(self, line: Line) -> str:
+        return text_line(line.fields()) if self._text else line.json()
 
     def _cut(self, line: dict[str, Any]) -> dict[str, Any]:
         """Shorten long values, which is safe only now that they are redacted."""
@@ -222,7 +212,7 @@ class Delivery:
     def _send(self, syslog: Syslog, lines: Sequence[Rendered]) -> None:
         for each in lines:
             try:
-                syslog.send(each.reading.snapshot.levelno, each.shown, each.text)
+                syslog.send(each.line.site.levelno, each.shown(), each.text)
             except OSError as error:
                 text = f"cannot send to syslog at {syslog.address}: {_reason(error)}"
                 self._failed("syslog", 1, text)
@@ -232,9 +222,9 @@ class Delivery:
     def _show(self, terminal: console.Console, lines: Sequence[Rendered]) -> None:
         coloured = self._text and terminal.coloured()
         texts = [
-            text_line(each.shown, colour=True) if coloured else each.text
+            text_line(each.shown(), colour=True) if coloured else each.text
             for each in lines
-            if not each.reading.snapshot.shown
+            if not each.line.reading.snapshot.shown
         ]
         if texts and not terminal.write(texts):
             self._count("console", len(texts))
@@ -243,11 +233,8 @@ class Delivery:
         if otlp is None:
             self._count(Reason.SHUTDOWN, len(lines))
             return
-        for each in lines:
-            try:
-                otlp.emit(each.reading, each.line, self._redact)
-            except Exception as error:  # noqa: BLE001 - processors are anybody's code
-                self._failed("otlp", 1, f"a log record was refused by OTLP: {_name(error)}")
+        for error in otlp.emit([each.line for each in lines], self._pressed):
+            self._failed("otlp", 1, f"a log record was refused by OTLP: {_name(error)}")
 
     def _failed(self, reason: str, count: int, text: str) -> None:
         self._count(reason, count)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 
-from ffe_otel.capture.logs.reading import line_of, read
+from ffe_otel.capture.logs.line import Line
+from ffe_otel.capture.logs.reading import read
 from ffe_otel.capture.logs.record import snapshot
-from ffe_otel.capture.logs.render import json_line
+from ffe_otel.capture.logs.site import Sites
 from ffe_otel.correlation import current_correlation_id
 from ffe_otel.redaction.records import redact_line
 
@@ -50,11 +51,13 @@ class JSONFormatter(logging.Formatter):
         super().__init__()
         self._redactor = redactor
         self._log_context = log_context
+        self._sites = Sites(self._redact)
 
     def format(self, record: logging.LogRecord) -> str:
         """Render the record, with its extras, exception and stack."""
         fields = dict(self._log_context()) if self._log_context else None
-        line = line_of(read(snapshot(record, get_current(), fields)))
-        if self._redactor is not None:
-            line = redact_line(line, self._redactor)
-        return json_line(line)
+        found = read(snapshot(record, get_current(), fields))
+        return Line(found, self._sites.of(found.snapshot), self._redact(found.content)).json()
+
+    def _redact(self, line: dict[str, Any]) -> dict[str, Any]:
+        return line if self._redactor is None else redact_line(line, self._redactor)

@@ -25,7 +25,9 @@ MAX_ITEMS: Final = 1000
 OMITTED: Final = "[omitted: too large]"
 
 # Exact types: a subclass may carry a mutable __dict__ or a __str__ of its own.
-_IMMUTABLE: Final = frozenset({str, bool, float, bytes, type(None)})
+_KEPT: Final = frozenset({str, bool, float, bytes, type(None)})
+IMMUTABLE: Final = _KEPT | {int}
+"""Types of values that cannot change; integers may still be too wide for OTLP."""
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
 
@@ -42,7 +44,7 @@ def freeze(value: object) -> object:
         ``MAX_DEPTH`` levels; strings are never cut, because redaction comes later.
     """
     kind = type(value)
-    if kind in _IMMUTABLE or (kind is int and _INT64_MIN <= value <= _INT64_MAX):  # type: ignore[operator]
+    if kind in _KEPT or (kind is int and _INT64_MIN <= value <= _INT64_MAX):  # type: ignore[operator]
         return value
     return _Copier().copy(value, 0)
 
@@ -66,7 +68,7 @@ class _Copier:
     def copy(self, value: object, depth: int) -> object:
         """Copy one value; never raises."""
         kind = type(value)
-        if kind in _IMMUTABLE:
+        if kind in _KEPT:
             return value
         try:
             # The common types first: asking abstract classes costs a microsecond each.

@@ -48,6 +48,16 @@ def is_suppressed(context: Context) -> bool:
     return not _SUPPRESSION_KEYS.isdisjoint(context) and any(map(context.get, _SUPPRESSION_KEYS))
 
 
+class Marks:
+    """What is known about one thread: whether it is at our own work, the record it handles."""
+
+    __slots__ = ("busy", "record")
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.record: logging.LogRecord | None = None
+
+
 class Guard(threading.local):
     """Per thread: whether we are at work ourselves, and the record being handled.
 
@@ -56,16 +66,17 @@ class Guard(threading.local):
     another logger; it is still the same record.
     """
 
-    busy: bool = False
-    record: logging.LogRecord | None = None
+    def __init__(self) -> None:
+        self.marks = Marks()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Mark this thread as doing our own work."""
-        before, self.busy = self.busy, True
+        marks = self.marks
+        before, marks.busy = marks.busy, True
         token = attach(OWN_CONTEXT)
         try:
             yield
         finally:
             detach(token)
-            self.busy = before
+            marks.busy = before

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log records as OpenTelemetry log records.
+"""Log lines as OpenTelemetry log records.
 
 The stock ``LoggingHandler`` works on live records, so it would have to run on the trading
 thread; this runs on the worker. Names and severities are the same as its own.
@@ -7,34 +7,31 @@ thread; this runs on the worker. Names and severities are the same as its own.
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final
+import math
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadWriteLogRecord
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from ffe_otel import semconv
-from ffe_otel.capture.logs.reading import (
-    ALWAYS,
-    FUNCTION,
-    LEVEL,
-    MESSAGE,
-    WHEN_KNOWN,
-    clean,
-    shown_path,
-)
-from ffe_otel.capture.logs.render import json_line, traceback_lines
+from ffe_otel.capture.logs.reading import ALWAYS, MESSAGE, WHEN_KNOWN
+from ffe_otel.capture.logs.render import traceback_lines, value_json
+from ffe_otel.export import encode, existing
+from ffe_otel.export.spool.processors import SpoolLogProcessor
+from ffe_otel.redaction.pace import resting
 from ffe_otel.redaction.safe import SafeLogRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
-    from opentelemetry._logs import Logger, LoggerProvider
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-    from ffe_otel.capture.logs.reading import Reading
+    from ffe_otel.capture.logs.line import Line
+    from ffe_otel.capture.logs.record import Snapshot
 
-_TEXTS: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}
-_DECADES: Final = (1, 5, 9, 13, 17, 21)  # TRACE, DEBUG, INFO, WARN, ERROR, FATAL
 _ATTRIBUTE_OF: Final = {
     "agent_state": semconv.AGENT_STATE,
     "decision_id": semconv.DECISION_ID,
@@ -42,56 +39,107 @@ _ATTRIBUTE_OF: Final = {
     "duration_ms": semconv.DURATION_MS,
 }
 _NO_EXTRA: Final = frozenset({*ALWAYS, *WHEN_KNOWN, semconv.LOG_EXCEPTION, semconv.LOG_STACK})
+_SPECIAL: Final = (_NO_EXTRA - {MESSAGE}) | {semconv.OTEL_EVENT_NAME, ""}
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _MAX_LOGGERS: Final = 2000
 
 
 class OtlpOutput:
-    """Hands readings to an OpenTelemetry logger provider.
+    """Hands lines to an OpenTelemetry logger provider.
 
     The Python logger's name becomes the instrumentation scope, as the stock handler does
-    it.
+    it. Where the spool is all that the provider has, lines are encoded right here.
     """
 
     def __init__(self, provider: LoggerProvider) -> None:
         self._provider = provider
-        self._places: dict[tuple[str, str], dict[str, Any]] = {}
-        self._loggers: dict[str, Logger] = {}
+        self._loggers: dict[str, Any] = {}
 
-    def emit(
-        self,
-        reading: Reading,
-        line: dict[str, Any],
-        redact: Callable[[dict[str, Any]], dict[str, Any]],
-    ) -> None:
-        """Emit one log record.
+    def emit(self, lines: Sequence[Line], pressed: Callable[[], bool]) -> list[Exception]:
+        """Emit log records, with rests unless ``pressed``; returns why some were refused."""
+        problems: list[Exception] = []
+        spool = _spool_alone(self._provider)
+        takers: dict[str, _Taker] = {}
+        records: list[tuple[InstrumentationScope, bytes]] = []
+        resource = None
+        for line in resting(lines, pressed):
+            try:
+                name, needed = line.site.logger, len(line.content) + len(line.site.attributes)
+                taker = takers.get(name)
+                if taker is None:
+                    taker = takers[name] = _taker(self._logger(name), direct=spool is not None)
+                if needed <= taker.room:
+                    resource = taker.logger.resource
+                    records.append((taker.logger.instrumentation_scope, encoded(line)))
+                    taker.counted()
+                else:
+                    _emit(taker.logger, log_record(line))
+            except Exception as problem:  # noqa: BLE001 - processors are anybody's code
+                problems.append(problem)
+        if resource is not None and spool is not None:
+            spool.append_encoded(resource, records)
+        return problems
 
-        Args:
-            reading: The record.
-            line: What became of its line by redaction.
-            redact: Removes secrets from what is in no line.
-        """
-        taken = reading.snapshot
-        place = (taken.path, taken.thread_name)
-        found = self._places.get(place)
-        if found is None:
-            if len(self._places) >= _MAX_LOGGERS:
-                self._places.clear()
-            found = self._places[place] = redact(
-                {
-                    semconv.CODE_FILE_PATH: shown_path(str(taken.path)),
-                    semconv.THREAD_NAME: clean(taken.thread_name),
-                }
-            )
-        _emit(self._logger(str(taken.logger)), log_record(reading, line, found))
-
-    def _logger(self, name: str) -> Logger:
+    def _logger(self, name: str) -> Any:
         found = self._loggers.get(name)
         if found is None:
             # An engine that makes up logger names must not make this grow for ever.
             if len(self._loggers) >= _MAX_LOGGERS:
                 self._loggers.clear()
-            found = self._loggers[name] = self._provider.get_logger(clean(name))
+            found = self._loggers[name] = self._provider.get_logger(name)
         return found
+
+
+def _spool_alone(provider: LoggerProvider) -> SpoolLogProcessor | None:
+    """The processor of a provider if it has one only, and it ends at the spool."""
+    processors = existing.log_processors(provider)
+    if len(processors) == 1 and type(processors[0]) is SpoolLogProcessor:
+        return processors[0]
+    return None
+
+
+class _Taker(NamedTuple):
+    """A logger, how many attributes it keeps of what is encoded here, how it counts records."""
+
+    logger: Any
+    room: float
+    counted: Callable[[], None]
+
+
+def _taker(logger: Any, *, direct: bool) -> _Taker:
+    # The private parts of `_emit`; without them the SDK does it its way.
+    try:
+        limits = logger._log_record_limits  # noqa: SLF001
+        most = limits.max_log_record_attributes
+        whole = limits.max_log_record_attribute_length is None and logger._is_enabled()  # noqa: SLF001
+        count = logger._logger_metrics.emit_log  # noqa: SLF001
+    except AttributeError:
+        direct = False
+    if not direct or not whole:
+        return _Taker(logger, -1, lambda: None)
+    return _Taker(logger, math.inf if most is None else most - _OF_EXCEPTION, count)
+
+
+_OF_EXCEPTION: Final = 3
+
+
+def encoded(line: Line) -> bytes:
+    """A line as a LogRecord of OTLP."""
+    attributes, event = _attributes(line)
+    site = line.site
+    own = site.encoded
+    if not site.attributes.keys().isdisjoint(attributes):
+        attributes |= site.attributes
+        own = encode.encode_log_site(site.severity.value, site.severity_text, {})
+    taken = line.reading.snapshot
+    return encode.encode_log(
+        (line.reading.unix_nano, time_ns()),
+        (taken.trace_id, taken.span_id, taken.trace_flags),
+        own,
+        line.content.get(MESSAGE),
+        attributes,
+        event,
+    )
 
 
 def _emit(logger: Any, record: SafeLogRecord) -> None:
@@ -121,55 +169,50 @@ def _emit(logger: Any, record: SafeLogRecord) -> None:
     processors.on_emit(emitted)
 
 
-def log_record(reading: Reading, line: dict[str, Any], place: dict[str, Any]) -> SafeLogRecord:
-    """Translate a reading that is redacted already.
-
-    Args:
-        reading: gives times, ids and numbers.
-        line: the redacted line; gives everything else.
-        place: where it was logged, redacted too.
-    """
-    taken = reading.snapshot
-    extras = {key: value for key, value in line.items() if key not in _NO_EXTRA}
-    event = extras.pop(semconv.OTEL_EVENT_NAME, None)
-    level = line[LEVEL]
+def log_record(line: Line) -> SafeLogRecord:
+    """Translate a line."""
+    site = line.site
+    attributes, event = _attributes(line)
     return SafeLogRecord(
-        timestamp=reading.unix_nano,
-        observed_timestamp=time.time_ns(),
-        context=taken.context,
-        severity_text=_TEXTS.get(level, level),
-        severity_number=severity(taken.levelno),
-        body=line[MESSAGE],
-        attributes=_attributes(reading, line, extras) | place,
-        event_name=event if isinstance(event, str) else None,
+        timestamp=line.reading.unix_nano,
+        observed_timestamp=time_ns(),
+        context=_context(line.reading.snapshot),
+        severity_text=site.severity_text,
+        severity_number=site.severity,
+        body=line.content.get(MESSAGE),
+        attributes=attributes | site.attributes,
+        event_name=event,
     )
 
 
-def severity(levelno: int) -> SeverityNumber:
-    """Map a Python level: each range of ten levels is one of the six severities."""
-    if not isinstance(levelno, int) or levelno <= 0:
-        return SeverityNumber.UNSPECIFIED
-    decade = min(levelno // 10, len(_DECADES) - 1)
-    return SeverityNumber(_DECADES[decade] + min(levelno - 10 * decade, 3) * (decade > 0))
+def _context(taken: Snapshot) -> Context:
+    """The context of a record, made again if it held no more than a span."""
+    if taken.context is not None:
+        return taken.context
+    if not taken.trace_id:
+        return Context()
+    span = SpanContext(taken.trace_id, taken.span_id, False, TraceFlags(taken.trace_flags))
+    return set_span_in_context(NonRecordingSpan(span), Context())
 
 
-def _attributes(
-    reading: Reading, line: Mapping[str, Any], extras: Mapping[str, Any]
-) -> dict[str, Any]:
-    taken = reading.snapshot
-    attributes: dict[str, Any] = {key: _uniform(value) for key, value in extras.items() if key}
-    for name in reading.fields:
-        if name in line:
-            attributes[_ATTRIBUTE_OF[name]] = line[name]
-    attributes[semconv.CODE_FUNCTION_NAME] = line[FUNCTION]
-    attributes[semconv.CODE_LINE_NUMBER] = taken.line
-    attributes[semconv.THREAD_ID] = taken.thread_id
-    exception = line.get(semconv.LOG_EXCEPTION)
+def _attributes(line: Line) -> tuple[dict[str, Any], str | None]:
+    """Attributes of a line, beside those of its place, and the name of the event that it is."""
+    content = line.content
+    attributes: dict[str, Any] = content.copy()
+    del attributes[MESSAGE]
+    if _SPECIAL.isdisjoint(attributes) and _SCALARS.issuperset(map(type, attributes.values())):
+        return attributes, None
+    attributes = {k: _uniform(v) for k, v in attributes.items() if k and k not in _NO_EXTRA}
+    event = attributes.pop(semconv.OTEL_EVENT_NAME, None)
+    for name, attribute in _ATTRIBUTE_OF.items():
+        if name in content:
+            attributes[attribute] = content[name]
+    exception = content.get(semconv.LOG_EXCEPTION)
     if isinstance(exception, dict):
         attributes[semconv.EXCEPTION_TYPE] = exception.get("type")
         attributes[semconv.EXCEPTION_MESSAGE] = exception.get("message")
         attributes[semconv.EXCEPTION_STACKTRACE] = "\n".join(traceback_lines(exception))
-    return attributes
+    return attributes, event if isinstance(event, str) else None
 
 
 def _uniform(value: object) -> Any:
@@ -183,4 +226,4 @@ def _uniform(value: object) -> Any:
         return tuple([_uniform(item) for item in value])
     if kinds == {int, float}:
         return tuple([None if item is None else float(item) for item in value])
-    return tuple([item if isinstance(item, str) else json_line({"": item})[4:-1] for item in value])
+    return tuple([item if isinstance(item, str) else value_json(item) for item in value])

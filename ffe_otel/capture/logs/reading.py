@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ffe_otel import semconv
 from ffe_otel.capture.logs.failure import Failure, Frame, frames_of
-from ffe_otel.capture.logs.freeze import text_of
+from ffe_otel.capture.logs.freeze import freeze, text_of
+from ffe_otel.capture.logs.record import Snapshot, extras_of, getter, message_of
 from ffe_otel.correlation import correlation_id, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ffe_otel.capture.logs.record import Snapshot
+    from ffe_otel.capture.logs.record import Taken
 
 # The first ten are in every line, null when unknown; the others only when known.
 ALWAYS: Final = semconv.LOG_FIELDS[:10]
@@ -30,78 +30,70 @@ WHEN_KNOWN: Final = semconv.LOG_FIELDS[10:]
 TIMESTAMP, LEVEL, LOGGER, MESSAGE, CORRELATION, TRACE, SPAN, MODULE, FUNCTION, LINE = ALWAYS
 _IDS: Final = frozenset({CORRELATION, TRACE, SPAN})
 _TAKEN: Final = frozenset({*ALWAYS, semconv.LOG_EXCEPTION, semconv.LOG_STACK})
+_RESERVED: Final = _TAKEN | set(WHEN_KNOWN)
+_PLAIN: Final = frozenset({float, bool, type(None)})
+_created: Final = getter("created")
+_stack_info: Final = getter("stack_info")
+_INT64: Final = 1 << 63
+_MOST_SPANS: Final = 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A record ready to be rendered.
+class Ids(NamedTuple):
+    """Correlation id, trace id and span id in hexadecimal, None outside a trace."""
+
+    correlation: str | None = None
+    trace: str | None = None
+    span: str | None = None
+
+
+class Reading(NamedTuple):
+    """A record ready to be redacted and rendered.
 
     ``unix_nano`` is nanoseconds since the epoch, exact to the microsecond, ``timestamp``
-    the same in ISO 8601 with UTC offset. ``ids`` are correlation id, trace id and span id
-    in hexadecimal, None outside a trace. ``fields`` are those of ``WHEN_KNOWN`` that are
-    known; ``extras`` everything else the caller gave.
+    the same in ISO 8601 with UTC offset. ``content`` is what has to be redacted: message,
+    those of ``WHEN_KNOWN`` that are known, everything else the caller gave, exception, stack.
     """
 
     snapshot: Snapshot
     unix_nano: int
     timestamp: str
-    message: str
-    ids: tuple[str | None, str | None, str | None]
-    fields: dict[str, object]
-    extras: dict[str, object]
-    exception: dict[str, Any] | None
-    stack: list[dict[str, Any]] | None
+    ids: Ids
+    content: dict[str, Any]
 
 
-def read(snapshot: Snapshot) -> Reading:
+def read(taken: Taken) -> Reading:
     """Read a snapshot."""
-    extras = {
-        key if type(key) is str else text_of(key): clean(value)
-        for key, value in (snapshot.extras or {}).items()
-    }
+    snapshot = Snapshot._make(taken)
+    unix_nano, timestamp = _time(_created(snapshot.values))
+    extras = _extras(snapshot)
     ids = _ids(snapshot, extras)
-    failure, stack = snapshot.failure, snapshot.stack
-    unix_nano, timestamp = _time(snapshot.created)
-    return Reading(
-        snapshot=snapshot,
-        unix_nano=unix_nano,
-        timestamp=timestamp,
-        message=clean_text(snapshot.message),
-        ids=ids,
-        fields=_known(snapshot.fields or {}, extras),
-        extras=_renamed(extras, ids),
-        exception=None if failure is None else _exception(failure),
-        stack=_frames(frames_of(stack)) if isinstance(stack, str) else None,
-    )
+    content: dict[str, Any] = {MESSAGE: clean_text(message_of(snapshot.values))}
+    if snapshot.fields or not _RESERVED.isdisjoint(extras):
+        content.update(_known(snapshot.fields or {}, extras))
+    if extras:
+        plain = _RESERVED.isdisjoint(extras) and "".join(extras).isascii()
+        content.update(extras if plain else _renamed(extras, ids))
+    if snapshot.failure is not None:
+        content[semconv.LOG_EXCEPTION] = _exception(snapshot.failure)
+    stack = _stack_info(snapshot.values)
+    if isinstance(stack, str):
+        content[semconv.LOG_STACK] = _frames(frames_of(stack))
+    return Reading(snapshot, unix_nano, timestamp, ids, content)
 
 
-def line_of(reading: Reading) -> dict[str, Any]:
-    """Lay a reading out as a log line: ``semconv.LOG_FIELDS``, extras, exception, stack."""
-    taken = reading.snapshot
-    line: dict[str, Any] = dict(
-        zip(
-            ALWAYS,
-            (
-                reading.timestamp,
-                clean(taken.level),
-                clean(taken.logger),
-                reading.message,
-                *reading.ids,
-                clean(taken.module),
-                clean(taken.function),
-                taken.line,
-            ),
-            strict=True,
-        )
-    )
-    line.update(reading.fields)
-    line.update(reading.extras)
-    if reading.exception is not None:
-        line[semconv.LOG_EXCEPTION] = reading.exception
-    if reading.stack is not None:
-        line[semconv.LOG_STACK] = reading.stack
-    return line
+def _extras(snapshot: Snapshot) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    for key, value in extras_of(snapshot):
+        kind = type(value)
+        if kind is str:
+            fit: object = value if value.isascii() else clean_text(value)  # type: ignore[attr-defined,arg-type]
+        elif kind in _PLAIN or (kind is int and -_INT64 <= value < _INT64):  # type: ignore[operator]
+            fit = value
+        else:
+            fit = clean(freeze(value))
+        extras[key if type(key) is str else text_of(key)] = fit
+    return extras
 
 
 def clean(value: object) -> Any:
@@ -148,29 +140,35 @@ def _home() -> str:
 def _time(created: object) -> tuple[int, str]:
     try:
         micros = round(float(created) * 1e6)  # type: ignore[arg-type]
-        when = _EPOCH + timedelta(microseconds=micros)
+        seconds = _second(micros // 1_000_000)
     except (TypeError, ValueError, OverflowError):
         micros = time.time_ns() // 1000
-        when = _EPOCH + timedelta(microseconds=micros)
-    return micros * 1000, when.isoformat(timespec="microseconds")
+        seconds = _second(micros // 1_000_000)
+    return micros * 1000, f"{seconds}.{micros % 1_000_000:06d}+00:00"
 
 
-@functools.lru_cache(maxsize=128)
-def _trace(trace: int) -> tuple[str, str]:
-    return correlation_id(trace), f"{trace:032x}"
+@functools.lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    """A second since the epoch in ISO 8601, without its end."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
-def _ids(
-    snapshot: Snapshot, extras: Mapping[str, object]
-) -> tuple[str | None, str | None, str | None]:
-    span = snapshot.span
-    if span.is_valid:
-        return *_trace(span.trace_id), f"{span.span_id:016x}"
+@functools.lru_cache(maxsize=_MOST_SPANS)
+def _of_span(trace: int, span: int) -> Ids:
+    return Ids(correlation_id(trace), f"{trace:032x}", f"{span:016x}")
+
+
+_OUTSIDE: Final = Ids()
+
+
+def _ids(snapshot: Snapshot, extras: Mapping[str, object]) -> Ids:
+    if snapshot.trace_id and snapshot.span_id:
+        return _of_span(snapshot.trace_id, snapshot.span_id)
     # A record that was formatted on another thread brings the id its filter gave it.
     given = extras.get(CORRELATION)
     if isinstance(given, str) and (known := trace_id(given)) is not None:
-        return correlation_id(known), None, None
-    return None, None, None
+        return Ids(correlation_id(known))
+    return _OUTSIDE
 
 
 def _known(fields: Mapping[str, object], extras: dict[str, object]) -> dict[str, object]:
@@ -185,9 +183,7 @@ def _known(fields: Mapping[str, object], extras: dict[str, object]) -> dict[str,
     return found
 
 
-def _renamed(
-    extras: Mapping[str, object], ids: tuple[str | None, str | None, str | None]
-) -> dict[str, object]:
+def _renamed(extras: Mapping[str, object], ids: Ids) -> dict[str, object]:
     renamed: dict[str, object] = {}
     for name, value in extras.items():
         if name in _IDS and (value is None or value in ids):

@@ -1,31 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """A log record as it was when it was logged.
 
-This runs on the trading thread: it takes what would age and leaves the rest (JSON,
-redaction, sending) to the worker.
+This runs on the trading thread: it takes what would age and leaves the rest (formatting,
+JSON, redaction, sending) to the worker.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry.trace import get_current_span
 
 from ffe_otel.capture.logs.failure import Failure, failure_of
-from ffe_otel.capture.logs.freeze import freeze, text_of
+from ffe_otel.capture.logs.freeze import IMMUTABLE, freeze, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import SpanContext
 
-_OWN_ATTRIBUTES: Final = logging.makeLogRecord({}).__dict__
-_OWN_COUNT: Final = len(_OWN_ATTRIBUTES)
+# Every record has them, in this order: a record is made with them, and extras follow.
+OWN_ATTRIBUTES: Final = tuple(logging.makeLogRecord({}).__dict__)
+_OWN: Final = frozenset(OWN_ATTRIBUTES)
+_OWN_COUNT: Final = len(OWN_ATTRIBUTES)
+_LAST_OWN: Final = OWN_ATTRIBUTES[-1:]
+_AT: Final = {name: place for place, name in enumerate(OWN_ATTRIBUTES)}
+_MSG, _ARGS = _AT["msg"], _AT["args"]
+_ALL_FLAGS: Final = 0xFF
 # Formatters leave the first two behind; OpenTelemetry's logging instrumentation adds the
 # others, which say again what every record of ours says.
-_NOT_EXTRA: Final = frozenset(_OWN_ATTRIBUTES) | {
+_NOT_EXTRA: Final = _OWN | {
     "message",
     "asctime",
     "taskName",
@@ -37,30 +44,36 @@ _NOT_EXTRA: Final = frozenset(_OWN_ATTRIBUTES) | {
 
 
 class Snapshot(NamedTuple):
-    """One record, immutable, holding nothing that the engine can still change.
+    """One record, holding nothing that the engine can still change.
 
-    A named tuple, because building a frozen dataclass costs the trading thread four times
-    as much. ``created`` is seconds since the epoch. ``context`` is immutable by contract.
+    Taken as a plain tuple of plain values, which costs the trading thread the least: the
+    garbage collector does not look into such a one again, however many wait.
+
+    Attributes:
+        values: of ``OWN_ATTRIBUTES``, and of the caller's extras behind them. The message is
+            still to be formatted, unless its arguments could change until then; the exception
+            is in ``failure``.
+        names: of the extras.
+        trace_id, span_id, trace_flags: of the current span, 0 where there is none.
+        context: immutable by contract; None if it holds no more than the span.
+        fields: what the capture knows about the caller.
+        failure: the exception.
+        shown: whether the engine itself prints the record on the console.
     """
 
-    created: float
-    levelno: int
-    level: str
-    logger: str
-    message: str
-    path: str
-    module: str
-    function: str
-    line: int
-    thread_id: int
-    thread_name: str
-    context: Context
-    span: SpanContext
+    values: tuple[Any, ...]
+    names: tuple[str, ...]
+    trace_id: int
+    span_id: int
+    trace_flags: int
+    context: Context | None
     fields: Mapping[str, object] | None
-    extras: Mapping[str, object] | None
     failure: Failure | None
-    stack: str | None
     shown: bool
+
+
+Taken: TypeAlias = tuple[Any, ...]
+"""The fields of a :class:`Snapshot`."""
 
 
 def snapshot(
@@ -69,7 +82,7 @@ def snapshot(
     fields: Mapping[str, object] | None,
     *,
     shown: bool = False,
-) -> Snapshot:
+) -> Taken:
     """Take a record.
 
     Args:
@@ -80,28 +93,58 @@ def snapshot(
         shown: Whether the engine itself prints the record on the console.
     """
     attributes = record.__dict__
-    return Snapshot(
-        record.created,
-        record.levelno,
-        record.levelname,
-        record.name,
-        _message(record),
-        record.pathname,
-        record.module,
-        record.funcName,
-        record.lineno,
-        record.thread,  # type: ignore[arg-type]
-        record.threadName,  # type: ignore[arg-type]
-        context,
-        get_current_span(context).get_span_context(),
+    failure = None
+    arguments = record.args
+    plain = (
+        type(record) is logging.LogRecord
+        and type(record.msg) is str
+        and type(arguments) is tuple
+        and not (record.exc_info or record.exc_text)
+    )
+    if plain:
+        for each in arguments:  # type: ignore[union-attr]
+            if type(each) not in IMMUTABLE:
+                plain = False
+    if not plain:
+        failure = failure_of(record.exc_info, record.exc_text)
+        attributes = _settled(record)
+    # Each of these is one step for the interpreter: another thread may hold the record.
+    values, names = tuple(attributes.values()), tuple(attributes)
+    if names[_OWN_COUNT - 1 : _OWN_COUNT] != _LAST_OWN:
+        # Somebody has taken one of logging's attributes out, and perhaps put it in again.
+        attributes = _settled(record)
+        values, names = tuple(attributes.values()), tuple(attributes)
+    names = names[_OWN_COUNT : len(values)]
+    if names:
+        for value in values[_OWN_COUNT:]:
+            if type(value) not in IMMUTABLE:
+                values = *values[:_OWN_COUNT], *map(freeze, values[_OWN_COUNT:])
+                break
+    span = get_current_span(context).get_span_context()
+    trace_id = span.trace_id
+    return (
+        values,
+        names,
+        trace_id,
+        span.span_id,
+        span.trace_flags & _ALL_FLAGS,
+        context if context and (len(context) > 1 or not trace_id) else None,
         _frozen(fields) if fields else None,
-        _extras(attributes) if len(attributes) != _OWN_COUNT else None,
-        failure_of(record.exc_info, record.exc_text)
-        if record.exc_info or record.exc_text
-        else None,
-        record.stack_info,
+        failure,
         shown,
     )
+
+
+def _settled(record: logging.LogRecord) -> dict[str, Any]:
+    """The attributes of a record without what may change or is taken otherwise.
+
+    Logging's own come first; a record class of the engine's may have put others before them.
+    """
+    attributes = record.__dict__.copy()
+    attributes["msg"], attributes["args"] = _message(record), ()
+    attributes["exc_info"] = attributes["exc_text"] = None
+    ordered = {name: attributes.pop(name, None) for name in OWN_ATTRIBUTES}
+    return ordered | attributes
 
 
 def _frozen(fields: Mapping[str, object]) -> Mapping[str, object]:
@@ -115,21 +158,39 @@ def _message(record: logging.LogRecord) -> str:
     try:
         message = record.getMessage()
     except Exception as problem:  # noqa: BLE001 - the arguments are the engine's, so is their __str__
-        arguments = text_of(freeze(record.args))
-        return (
-            f"{text_of(record.msg)} [could not be formatted with {arguments}: "
-            f"{type(problem).__name__}: {text_of(problem)}]"
-        )
+        return _unformatted(record.msg, record.args, problem)
     return message if type(message) is str else str.__str__(message)
 
 
-def _extras(attributes: Mapping[str, object]) -> dict[str, object]:
-    # list() first: another thread may hold the record and add to it. Extras stand behind
-    # logging's own attributes, unless a record class of the engine's put some before them.
-    items = list(attributes.items())
-    behind = items[_OWN_COUNT:]
-    for key, _ in behind:
-        if key in _OWN_ATTRIBUTES:
-            behind = items
-            break
-    return {key: freeze(value) for key, value in behind if key not in _NOT_EXTRA}
+def message_of(values: tuple[Any, ...]) -> str:
+    """The message of a snapshot, formatted."""
+    message, arguments = values[_MSG], values[_ARGS]
+    if not arguments:
+        return message  # type: ignore[no-any-return]
+    try:
+        return message % arguments  # type: ignore[no-any-return]
+    except Exception as problem:  # noqa: BLE001 - a format that does not fit its arguments
+        return _unformatted(message, arguments, problem)
+
+
+def _unformatted(message: object, arguments: object, problem: Exception) -> str:
+    return (
+        f"{text_of(message)} [could not be formatted with {text_of(freeze(arguments))}: "
+        f"{type(problem).__name__}: {text_of(problem)}]"
+    )
+
+
+def extras_of(snapshot: Snapshot) -> Iterable[tuple[str, object]]:
+    """What the caller gave beside logging's own attributes."""
+    names = snapshot.names
+    if not names:
+        return ()
+    extras = zip(names, islice(snapshot.values, _OWN_COUNT, None), strict=True)
+    if _NOT_EXTRA.isdisjoint(names):
+        return extras
+    return [pair for pair in extras if pair[0] not in _NOT_EXTRA]
+
+
+def getter(*names: str) -> Callable[[tuple[Any, ...]], Any]:
+    """What takes logging's attributes ``names`` out of a snapshot's values."""
+    return itemgetter(*(_AT[name] for name in names))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from json import encoder
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
@@ -13,7 +14,7 @@ from ffe_otel.capture.logs import reading
 from ffe_otel.capture.logs.freeze import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 _LEVEL_COLOURS: Final = {
@@ -37,19 +38,58 @@ _encode = json.JSONEncoder(
 ).encode
 
 
+quoted: Final[Callable[[str], str]] = encoder.encode_basestring
+"""A text as JSON, in C where there is C."""
+
+
 def json_line(line: Mapping[str, Any]) -> str:
     """Render a line as one line of valid JSON, whatever is in it.
 
     Numbers JSON does not know are written as the strings ``NaN``, ``Infinity`` and
     ``-Infinity``.
     """
-    try:
-        text = _encode(line)
-    except (ValueError, TypeError, RecursionError):
-        text = _encode(_finite(line, 0))
+    return one_line(f"{{{members(line)[1:]}}}")
+
+
+def members(mapping: Mapping[str, Any], without: str | None = None) -> str:
+    """The members of a JSON object, each with a comma in front of it; see ``json_line``.
+
+    ``without`` is the name of one to leave out.
+    """
+    parts: list[str] = []
+    for key, value in mapping.items():
+        if key == without:
+            continue
+        kind = type(value)
+        if kind is str:
+            shown = quoted(value)
+        elif kind is int:
+            shown = int.__repr__(value)
+        elif kind is float and -math.inf < value < math.inf:
+            shown = float.__repr__(value)
+        else:
+            shown = _json(value)
+        parts += (",", quoted(key), ":", shown)
+    return "".join(parts)
+
+
+def one_line(text: str) -> str:
+    """Escape what JSON leaves alone and readers stumble over: line ends, lone surrogates."""
     if text.isascii():
         return text
     return _LINE_END.sub(lambda match: _LINE_ENDS[match[0]], reading.clean_text(text))
+
+
+def value_json(value: object) -> str:
+    """Render one value as ``json_line`` does."""
+    return one_line(_json(value))
+
+
+def _json(value: object) -> str:
+    try:
+        return _encode(value)
+    except (ValueError, TypeError, RecursionError):
+        return _encode(_finite(value, 1))
 
 
 def text_line(line: Mapping[str, Any], *, colour: bool = False) -> str:
@@ -132,7 +172,7 @@ def _finite(value: object, depth: int) -> object:
 
 def _value(value: object) -> str:
     if not isinstance(value, str):
-        return _printable(json_line({"": value})[4:-1])
+        return _printable(value_json(value))
     text = _printable(value)
     return json.dumps(text, ensure_ascii=False) if _NEEDS_QUOTES.search(text) else text
 

@@ -9,18 +9,20 @@ passes its logger's level and filters comes by here once, whatever the handlers 
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import wrapt
 from opentelemetry.context import get_current
 
 from ffe_otel.capture.logs.console import shown_by_engine
 from ffe_otel.capture.logs.guard import CHANNEL_LOGGERS, Guard, is_suppressed
-from ffe_otel.capture.logs.record import Snapshot, snapshot
+from ffe_otel.capture.logs.record import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ffe_otel.capture.logs.record import Taken
 
 _TARGET: Final = "callHandlers"
 
@@ -39,7 +41,7 @@ class Tap:
 
     def __init__(
         self,
-        put: Callable[[Snapshot], None],
+        put: Callable[[Taken], None],
         lost: Callable[[], None],
         log_context: Callable[[], Mapping[str, object]],
         guard: Guard,
@@ -54,45 +56,48 @@ class Tap:
         self._level = level
         self._watch_console = watch_console
         self._original: Any = None
-        self._wrapper: Any = None
+        self._replacement: Any = None
 
     def install(self) -> None:
         """Begin to take records."""
         self._original = logging.Logger.__dict__[_TARGET]
-        self._wrapper = wrapt.FunctionWrapper(self._original, self._called)
-        setattr(logging.Logger, _TARGET, self._wrapper)
+        self._replacement = self._tapping(self._original)
+        setattr(logging.Logger, _TARGET, self._replacement)
 
     def remove(self) -> None:
         """Stop taking records and put back what was there."""
-        wrapper, self._wrapper = self._wrapper, None
+        replacement, self._replacement = self._replacement, None
         # Somebody may have wrapped it again since; ours then stays inside, and idle.
-        if wrapper is not None and logging.Logger.__dict__[_TARGET] is wrapper:
+        if replacement is not None and logging.Logger.__dict__[_TARGET] is replacement:
             setattr(logging.Logger, _TARGET, self._original)
 
-    def _called(
-        self,
-        wrapped: Callable[..., None],
-        logger: logging.Logger,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
+    def _tapping(self, original: Callable[..., None]) -> Callable[..., None]:
+        """``callHandlers`` that takes a record before it does what it does.
+
+        A plain function: a wrapper object costs each log line as much as taking it.
+        """
         guard = self._guard
-        record: logging.LogRecord = args[0] if args else kwargs["record"]
-        outer = guard.record
-        if guard.busy or self._wrapper is None or record is outer:
-            return wrapped(*args, **kwargs)
-        guard.busy = True
-        try:
-            self._take(logger, record)
-        except Exception:  # noqa: BLE001 - logging must work for the engine, whatever fails here
-            self._lost()
-        finally:
-            guard.busy = False
-        guard.record = record
-        try:
-            return wrapped(*args, **kwargs)
-        finally:
-            guard.record = outer
+
+        @functools.wraps(original)
+        def tapped(logger: logging.Logger, record: logging.LogRecord) -> None:
+            marks = guard.marks
+            outer = marks.record
+            if marks.busy or record is outer or self._replacement is None:
+                return original(logger, record)
+            marks.busy = True
+            try:
+                self._take(logger, record)
+            except Exception:  # noqa: BLE001 - logging must work for the engine, whatever fails here
+                self._lost()
+            finally:
+                marks.busy = False
+            marks.record = record
+            try:
+                return original(logger, record)
+            finally:
+                marks.record = outer
+
+        return tapped
 
     def _take(self, logger: logging.Logger, record: logging.LogRecord) -> None:
         if record.levelno < self._level or record.name.startswith(CHANNEL_LOGGERS):

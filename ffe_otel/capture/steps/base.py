@@ -240,9 +240,14 @@ class Step:
         if rt is None:
             return
         try:
-            for key, value in {**(attributes or {}), **named}.items():
-                if value is not None:
-                    self.span.set_attribute(key.replace("__", "."), value)
+            given = {**(attributes or {}), **named}
+            self.span.set_attributes(
+                {
+                    str(key).replace("__", "."): value
+                    for key, value in given.items()
+                    if value is not None
+                }
+            )
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed("set")
 

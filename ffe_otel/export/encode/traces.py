@@ -10,10 +10,12 @@ from ffe_otel.export.encode import shared
 from ffe_otel.export.encode.wire import attributes, field, fixed64, number, octets, text, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link, SpanContext, Status, TraceState
+
+    from ffe_otel.redaction.records import SpanFields
 
 _ids: Final = Struct(">2s16s2sQ").pack
 _parent: Final = Struct(">BBQ").pack
@@ -23,7 +25,7 @@ _LOCAL: Final = (0x100).to_bytes(4, "little")
 _REMOTE: Final = (0x300).to_bytes(4, "little")
 
 
-def encode_spans(spans: Sequence[ReadableSpan]) -> bytes:
+def encode_spans(spans: Iterable[ReadableSpan | SpanFields]) -> bytes:
     """Encode finished spans."""
     grouping, encode = shared.Grouping(), _span
     for span in spans:
@@ -31,7 +33,7 @@ def encode_spans(spans: Sequence[ReadableSpan]) -> bytes:
     return shared.request(grouping.groups)
 
 
-def _span(span: ReadableSpan) -> bytes:
+def _span(span: ReadableSpan | SpanFields) -> bytes:
     context, parent = span.context, span.parent
     parts = [_ids(b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id)]
     if context.trace_state:
@@ -49,10 +51,13 @@ def _span(span: ReadableSpan) -> bytes:
     attributes(b"\x4a", span.attributes, parts)
     if span.dropped_attributes:
         parts.append(number(b"\x50", span.dropped_attributes))
-    parts += [field(b"\x5a", _event(event)) for event in span.events]
+    events, links = span.events, span.links
+    if events:
+        parts += [field(b"\x5a", _event(event)) for event in events]
     if span.dropped_events:
         parts.append(number(b"\x60", span.dropped_events))
-    parts += [field(b"\x6a", _link(link)) for link in span.links]
+    if links:
+        parts += [field(b"\x6a", _link(link)) for link in links]
     if span.dropped_links:
         parts.append(number(b"\x70", span.dropped_links))
     parts += (_status(span.status), b"\x85\x01", _flags(parent))

@@ -95,3 +95,8 @@ class SpoolMetricExporter(Spooled, MetricExporter):
         points = count_points(metrics_data)
         kept = not points or self.append(encode.encode_metrics(metrics_data), points)
         return MetricExportResult.SUCCESS if kept else MetricExportResult.FAILURE
+
+
+def is_spooled(exporter: object) -> bool:
+    """Whether an exporter ends at the spool."""
+    return bool(getattr(exporter, "spooled", False))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BATCH: Final = 256
+BATCH: Final = 512
 POLL_SECONDS: Final = 0.1
 
 
@@ -29,13 +29,15 @@ class Worker(Generic[T]):
     """Takes items on any thread and delivers them, in order and in batches, on its own.
 
     ``put`` takes no lock and wakes nobody until the queue is half full: the worker looks by
-    itself ten times a second. Where no thread can run (switched off, closed, the
-    interpreter is shutting down) items are delivered on the thread that brought them.
+    itself ten times a second, so that there is something to do together. Where no thread
+    can run (switched off, closed, the interpreter is shutting down) items are delivered on
+    the thread that brought them.
 
     Args:
         deliver: Called with a batch, one call at a time; must not raise.
         capacity: Items held before further ones are dropped.
         dropped: Called on the worker with the number of items dropped since the last call.
+        name: Of the thread.
         threaded: Whether to use a thread at all.
         step: Called between batches for work that comes in small pieces; tells whether
             there is more.
@@ -57,13 +59,15 @@ class Worker(Generic[T]):
         *,
         capacity: int,
         dropped: Callable[[int], None],
-        threaded: bool,
-        step: Callable[[], bool],
+        name: str,
+        threaded: bool = True,
+        step: Callable[[], bool] = lambda: False,
     ) -> None:
         self._deliver = deliver
         self._capacity = capacity
         self._wake_at = max(1, capacity // 2)
         self._dropped = dropped
+        self._name = name
         self._step = step
         self._inline = not threaded
         self._reset()
@@ -89,7 +93,7 @@ class Worker(Generic[T]):
             return
         try:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="ffe-otel-logs", daemon=True)
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
                 self._thread = thread
         except RuntimeError:
@@ -132,6 +136,11 @@ class Worker(Generic[T]):
         """Items in the queue."""
         return len(self._queue)
 
+    @property
+    def pressed(self) -> bool:
+        """Whether the queue is half full, so that there is no time to lose."""
+        return len(self._queue) >= self._wake_at
+
     def _reset(self) -> None:
         self._queue = deque()
         self._requests = queue.SimpleQueue()
@@ -159,7 +168,8 @@ class Worker(Generic[T]):
     def _run(self) -> None:
         more = False
         while True:
-            request = self._next_request(0.0 if more or self._queue else POLL_SECONDS)
+            waits = not more and len(self._queue) < BATCH
+            request = self._next_request(POLL_SECONDS if waits else 0.0)
             self._awake = False
             # Asked to empty the queue, or at least to make room.
             remaining = len(self._queue) if request else min(len(self._queue), BATCH)

@@ -5,11 +5,19 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 
 import pytest
-from logs_bench import wait_until
 
-from ffe_otel.capture.logs.worker import Worker
+from ffe_otel.export.worker import Worker
+
+
+def wait_until(condition):
+    """Poll until a condition holds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
 
 
 class Sink:
@@ -47,7 +55,12 @@ def make(sink):
 
     def begin(capacity=1000, *, threaded=True):
         worker = Worker(
-            sink.deliver, capacity=capacity, dropped=sink.drop, threaded=threaded, step=sink.step
+            sink.deliver,
+            capacity=capacity,
+            dropped=sink.drop,
+            name="a-worker",
+            threaded=threaded,
+            step=sink.step,
         )
         made.append(worker)
         return worker
@@ -64,7 +77,7 @@ def test_items_arrive_in_order_on_a_thread_of_our_own(make, sink):
         worker.put(number)
     assert worker.flush(10)
     assert sink.items == list(range(900))
-    assert sink.threads == {"ffe-otel-logs"}
+    assert sink.threads == {"a-worker"}
 
 
 def test_items_arrive_without_being_asked_for(make, sink):

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processors that end at the spool: redact and encode on a thread of their own.
+
+They do what the SDK's batch processors do in front of an exporter, for less: whoever ends a
+span or emits a log record appends it to a queue and neither locks nor wakes anybody, and a
+batch is screened as a whole before it is redacted record by record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor
+
+from ffe_otel import semconv
+from ffe_otel.export import encode
+from ffe_otel.export.stats import Reason, Signal
+from ffe_otel.export.worker import Worker
+from ffe_otel.redaction.pace import resting
+from ffe_otel.redaction.records import redact_resource, redact_scope
+from ffe_otel.redaction.texts import log_texts, span_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from ffe_otel.export.exporters import Seam
+    from ffe_otel.export.spool.exporters import Spooled
+
+T = TypeVar("T")
+_logger = logging.getLogger("ffe_otel.export")
+_NO_CONTEXT = Context()
+
+
+class _ToSpool(Generic[T]):
+    """What both processors share.
+
+    Args:
+        exporter: appends to the spool.
+        seam: redacts, counts.
+        signal: what is processed.
+        capacity: records that wait at most.
+        budget: gives the seconds that a shutdown may take.
+    """
+
+    def __init__(
+        self,
+        exporter: Spooled,
+        seam: Seam,
+        signal: Signal,
+        capacity: int,
+        budget: Callable[[], float],
+    ) -> None:
+        self._exporter = exporter
+        self._seam = seam
+        self._signal = signal
+        self._budget = budget
+        self._capacity = capacity
+        self._said = False
+        self._worker: Worker[T] = Worker(
+            self._deliver, capacity=capacity, dropped=self._full, name=f"ffe-otel-spool-{signal}"
+        )
+        worker = self._worker
+        weakref.finalize(
+            self, seam.stats.watch_queue(signal, lambda: worker.waiting)
+        ).atexit = False
+        if hasattr(os, "register_at_fork"):
+            restart = weakref.WeakMethod(worker.after_fork)
+
+            def after_fork() -> None:
+                if method := restart():
+                    method()
+
+            os.register_at_fork(after_in_child=after_fork)
+
+    def shutdown(self) -> None:
+        """Append everything within the budget; what comes later is appended at once."""
+        self._worker.close(self._budget())
+
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
+        """Wait until everything is in the spool; whether it is."""
+        return self._worker.flush(timeout_millis / 1000)
+
+    def _deliver(self, batch: Sequence[T]) -> None:
+        with self._guarded(len(batch)):
+            self._append(batch)
+
+    @contextlib.contextmanager
+    def _guarded(self, count: int) -> Iterator[None]:
+        """Let no instrumentation see what we do, and nothing that goes wrong reach the caller."""
+        token = attach(_NO_CONTEXT)
+        try:
+            with suppress_instrumentation():
+                yield
+        except Exception as error:  # noqa: BLE001 - nothing of ours may end its thread
+            self._seam.stats.dropped(self._signal, Reason.EXPORT_FAILED, count)
+            # Its text may hold what was not redacted.
+            kind = type(error).__name__
+            _logger.error("%d %s could not be stored: %s", count, self._signal, kind)  # noqa: TRY400
+        finally:
+            detach(token)
+
+    def _append(self, batch: Sequence[T]) -> None:
+        raise NotImplementedError
+
+    def _resting(self, items: Iterable[Any]) -> Iterator[Any]:
+        return resting(items, lambda: self._worker.pressed)
+
+    def _encoded(self, encoder: Callable[[Iterable[Any]], bytes]) -> Callable[[Any], bytes]:
+        return lambda records: encoder(self._resting(records))
+
+    def _full(self, count: int) -> None:
+        self._seam.stats.dropped(self._signal, Reason.QUEUE_FULL, count)
+        if not self._said:
+            self._said = True
+            _logger.warning(
+                "%d %s were dropped because more than %d waited; set limits.queue_size higher. "
+                "Further ones are only counted, in %s",
+                count,
+                self._signal,
+                self._capacity,
+                semconv.OTEL_DROPPED.prometheus,
+            )
+
+
+class SpoolSpanProcessor(_ToSpool["ReadableSpan"], SpanProcessor):
+    """Takes finished spans to the spool."""
+
+    def __init__(
+        self, exporter: Spooled, seam: Seam, capacity: int, budget: Callable[[], float]
+    ) -> None:
+        """See the base class for the arguments."""
+        super().__init__(exporter, seam, Signal.TRACES, capacity, budget)
+        self._put = self._worker.put
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a span that is sampled."""
+        if span.context is not None and span.context.trace_flags & 1:
+            self._put(span)
+
+    def _append(self, batch: Sequence[ReadableSpan]) -> None:
+        seam = self._seam
+        with seam.redactor.screened(span_texts(batch)):
+            redacted = [seam.redact_span_fields(span) for span in self._resting(batch)]
+        self._exporter.append_batch(redacted, self._encoded(encode.encode_spans))
+
+
+class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
+    """Takes log records to the spool."""
+
+    def __init__(
+        self, exporter: Spooled, seam: Seam, capacity: int, budget: Callable[[], float]
+    ) -> None:
+        """See the base class for the arguments."""
+        super().__init__(exporter, seam, Signal.LOGS, capacity, budget)
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Queue a log record as it is now."""
+        resource = log_record.resource
+        record: Any = log_record.log_record
+        taken = object.__new__(type(record))
+        vars(taken).update(vars(record))
+        # It may hold a lot, and is of no use here: the ids are in the record.
+        taken.context = _NO_CONTEXT
+        self._worker.put(
+            ReadableLogRecord(
+                log_record=taken,
+                resource=Resource.create({}) if resource is None else resource,
+                instrumentation_scope=log_record.instrumentation_scope,
+                limits=log_record.limits,
+            )
+        )
+
+    def append_encoded(
+        self, resource: Resource, records: Sequence[tuple[InstrumentationScope, bytes]]
+    ) -> None:
+        """Store records that are redacted and encoded already, at once.
+
+        Args:
+            resource: of all of them; not redacted yet.
+            records: each with its scope, which is not redacted yet.
+        """
+        redactor, longest = self._seam.redactor, self._seam.lengths.text
+        with self._guarded(len(records)):
+            of = redact_resource(resource, redactor, longest)
+            scoped = [(redact_scope(scope, redactor, longest), record) for scope, record in records]
+            self._exporter.append_batch(scoped, lambda part: encode.encode_log_request(of, part))
+
+    def _append(self, batch: Sequence[ReadableLogRecord]) -> None:
+        seam = self._seam
+        with seam.redactor.screened(log_texts(batch)):
+            redacted = [seam.redact_log(record) for record in self._resting(batch)]
+        self._exporter.append_batch(redacted, self._encoded(encode.encode_logs))

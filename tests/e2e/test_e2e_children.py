@@ -95,3 +95,14 @@ def test_a_worker_of_an_agent_is_captured_as_a_process_of_its_own(
     assert lines == ["False", "0", "False"]
     spans = sorted(map(sorted, by_instance(sink).values()))
     assert spans == [["ffe.agent.run", "ffe.cycle"], ["ffe.cycle"]]
+
+
+def test_the_garbage_collector_passes_over_what_comes_with_the_start(
+    tmp_path: Path, sink: Sink
+) -> None:
+    program = "import gc, ffe_otel; ffe_otel.install(); print(gc.get_freeze_count())"
+    [at_start] = lines_of(tmp_path, sink, program)
+    assert int(at_start) > 10_000
+
+    in_code = run(program, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url)
+    assert in_code.stdout.split() == ["0"]

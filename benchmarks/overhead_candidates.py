@@ -63,7 +63,7 @@ def sdk(url: str) -> Surface:
 
 
 def ffe(url: str) -> Surface:
-    """ffe_otel by ``install()``, with all that is on by default: redaction, log file, page."""
+    """ffe_otel as it comes with the start, with all that is on by default."""
     from opentelemetry import metrics, trace
 
     flush = installed(url)
@@ -86,14 +86,16 @@ def ffe_python(url: str) -> Surface:
 
 
 def installed(url: str) -> Callable[[], Any]:
-    """Install ffe_otel; the state directory and the port are this run's own."""
+    """Bring ffe_otel up as ``opentelemetry-instrument`` does; state and port are the run's own."""
     import ffe_otel
+    from ffe_otel.capture.distro import FfeConfigurator
 
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = url
     os.environ["FFE_OTEL__LIMITS__QUEUE_SIZE"] = str(QUEUE)
     os.environ["FFE_OTEL__LOGGING__BUFFER_SIZE"] = str(QUEUE)
     os.environ["FFE_OTEL__METRICS__PROMETHEUS__PORT"] = "0"
     os.environ["FFE_OTEL__LOGGING__OUTPUTS__CONSOLE"] = "false"
+    FfeConfigurator().configure()
     handle = ffe_otel.install()
     return lambda: handle.flush(FLUSH_SECONDS)
 

@@ -158,6 +158,10 @@ class KeyDetector:
 
     def _rule(self, text: str, left: int, right: int) -> Rule | None:
         """The rule of a name; "API key" counts as one name."""
+        last = max(left, text.rfind(" ", left, right) + 1)
+        joint = text[last - 2] if last >= 2 and text[last - 1] == " " else ""
+        if self._names.is_hopeless(text[last:right], joint):
+            return None
         if left >= 2 and text[left - 1] == " " and text[left - 2].isalnum():
             before = left - 1 - _run_left(text, left - 1)
             both = text[before:right]

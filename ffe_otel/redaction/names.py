@@ -39,7 +39,7 @@ def squash(name: str) -> str:
 class NameIndex:
     """Finds the rule for a name. Remembers answers, within bounds: names repeat."""
 
-    __slots__ = ("_allowed", "_lengths", "_memo", "_rules", "_unless")
+    __slots__ = ("_allowed", "_joints", "_lengths", "_memo", "_rules", "_tails", "_unless")
 
     def __init__(self, rules: Sequence[Rule], allowed: Collection[str] = ()) -> None:
         """Index ``rules`` of kind ``key``; names in ``allowed`` never match."""
@@ -50,7 +50,13 @@ class NameIndex:
         self._unless = tuple(squash(name) for rule in rules for name in rule.unless)
         self._lengths = sorted({len(name) for name in self._rules}, reverse=True)
         self._allowed = frozenset(allowed)
+        # Ends of names, and the characters before them.
+        self._tails: dict[str, set[str]] = {}
+        for name in self._rules:
+            for at in range(1, len(name)):
+                self._tails.setdefault(name[at:], set()).add(name[at - 1])
         self._memo: dict[str, Rule | None] = {}
+        self._joints: dict[str, frozenset[str] | None] = {}
 
     def rule_for(self, name: str) -> Rule | None:
         """The rule whose name is the longest end of ``name``, or None."""
@@ -67,6 +73,33 @@ class NameIndex:
             self._memo.clear()
         self._memo[name] = rule
         return rule
+
+    def is_hopeless(self, word: str, before: str) -> bool:
+        """Say whether no name has a rule whose last word is ``word``.
+
+        False only means that :meth:`rule_for` has to be asked, which has more to remember.
+
+        Args:
+            word: the last word of a name.
+            before: the last character of the word in front of it; empty when there is none.
+        """
+        try:
+            joints = self._joints[word]
+        except KeyError:
+            joints = self._joints_of(word)
+            if len(self._joints) >= _MEMO_SIZE:
+                self._joints.clear()
+            self._joints[word] = joints
+        return joints is not None and (not before or before.lower() not in joints)
+
+    def _joints_of(self, word: str) -> frozenset[str] | None:
+        """What the word before may end with; None if ``word`` may be a name of its own."""
+        joints: set[str] = set()
+        for end in {squash(word), squash(_SUFFIX.sub("", word))}:
+            if not end or any(end[-length:] in self._rules for length in self._lengths):
+                return None
+            joints |= self._tails.get(end, set())
+        return frozenset({*joints, *"_.-"}) if joints else frozenset()
 
     def spares(self, name: str) -> bool:
         """Say whether a name is one of those that only look like a secret's."""

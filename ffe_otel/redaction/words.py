@@ -9,6 +9,7 @@ it (``abcd_...``), or one of a rule's names stands close before it, or it has a 
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.checks import CHECKS
@@ -56,6 +57,7 @@ class WordDetector:
         self._telling = tuple(
             {re.split("[ _.-]", name.lower())[-1] for rule in rules for name in rule.names}
         )
+        self._near = _NEAR + "".join(set("".join(self._telling)))
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: 16 letters and digits in a row."""
@@ -70,8 +72,11 @@ class WordDetector:
 
     def _rule(self, word: str, before: str) -> Rule | None:
         """The first rule a word fits, which stands behind ``before``."""
-        is_told = any(map(before.lower().__contains__, self._telling))
         before = before.rpartition("\n")[2]
+        near = before.lower()
+        if near.isascii():
+            near = near[len(near.rstrip(self._near)) :]
+        is_told = any(map(near.__contains__, self._telling))
         for rule, pattern, context, look in self._tests:
             if rule.names and not is_told:
                 continue
@@ -126,6 +131,7 @@ def _test(rule: Rule, allowed: Collection[str]) -> _Test:
 
 # What may stand between a telling word and the secret: a few small words and signs, none of
 # which says that it is something else.
+_NEAR: Final = string.ascii_lowercase + " \t\n\r\v\f\x1c\x1d\x1e\x1f:=,\"'`()[]{<>#-"
 _BETWEEN: Final = (
     r"(?:[\s:=,\"'`()\[\]{<>#-]{1,6}(?:[a-z]{1,12}|[A-Z][a-z]{0,11}|[A-Z]{1,6})){0,4}"
     r"[\s:=,\"'`()\[\]{<>#-]{1,6}$"

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ffe_otel.redaction.spans import LONG, join, paced, positions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -40,10 +45,27 @@ def decode(text: str) -> Decoded | None:
     form = "+" in text and "=" in text
     if "%" not in text and not form:
         return None
-    escaped = [m.start() - 2 * number for number, m in enumerate(_ESCAPE.finditer(text))]
+    found = enumerate(paced(_escapes(text), text))
+    escaped = [position - 2 * number for number, position in found]
     if not escaped and not form:
         return None
     written = (text, text.replace("+", " ")) if "+" in text else (text,)
-    return Decoded(
-        tuple(_ESCAPE.sub(lambda m: chr(int(m[0][1:], 16) or 1), one) for one in written), escaped
-    )
+    return Decoded(tuple(join(_plain(one), one) for one in written), escaped)
+
+
+def _escapes(text: str) -> Iterator[int]:
+    return (p for p in positions(text, "%") if _ESCAPE.match(text, p))
+
+
+def _plain(text: str) -> Iterator[str]:
+    start = 0
+    for end in paced(range(LONG, len(text) + LONG, LONG), text):
+        # An escape must not be torn.
+        sign = text.find("%", end - 2, end) if end < len(text) else -1
+        stop = end if sign < 0 else sign
+        yield _ESCAPE.sub(_character, text[start:stop])
+        start = stop
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[0][1:], 16) or 1)

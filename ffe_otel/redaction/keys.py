@@ -15,11 +15,12 @@ from __future__ import annotations
 import re
 import string
 from functools import partial
+from heapq import merge
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.containers import leaves
 from ffe_otel.redaction.notations import QUOTE, Value, query_value, read
-from ffe_otel.redaction.spans import Span, paced, positions
+from ffe_otel.redaction.spans import LONG, Span, paced, positions
 from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_random, is_secret
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _LONGEST: Final = 64
 # Characters of a value without quotes that decide on it. All of it is read once it is taken:
 # a long text full of names would otherwise be read to its end from each of them.
 _PROBE: Final = 512
+# Characters of a quoted value that decide on it.
+_JUDGED: Final = 8_192
 _SEPARATOR: Final = re.compile(
     rf"(?P<close>{QUOTE})?\]?[ \t]{{0,8}}"
     r"(?P<op>[-=]>|:=|==?|:|%3[AaDd]|>|,|value=[\"']?|(?:\r?\n|(?:\\r)?\\n){2})[ \t]{0,24}"
@@ -185,7 +188,7 @@ class KeyDetector:
         )
 
     def _accept(self, text: str, value: Value, rule: Rule, op: str, name: str) -> bool:
-        content = text[value.start : value.end]
+        content = text[value.start : min(value.end, value.start + _JUDGED)]
         following = text[value.resume : value.resume + 1]
         if op == _PROSE:
             return rule.extent == "word" and rule.words != "alone" and _stands_out(content, rule)
@@ -209,7 +212,10 @@ class KeyDetector:
 def _hits(low: str, anchors: Sequence[str]) -> Iterable[int]:
     if len(anchors) == 1:
         return positions(low, anchors[0])
-    return sorted(p for anchor in anchors for p in positions(low, anchor))
+    if len(low) <= LONG:
+        return sorted(p for anchor in anchors for p in positions(low, anchor))
+    # Each searches ahead of the others by as much as its next place.
+    return merge(*(positions(low, anchor) for anchor in anchors))
 
 
 def _stands_out(content: str, rule: Rule) -> bool:

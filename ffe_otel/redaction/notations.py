@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ffe_otel.redaction.spans import LONG, paced
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,15 +18,16 @@ _FARTHEST: Final = 8_192
 QUOTE: Final = r"\\{0,8}[\"'`]|%22|&quot;"
 _OPEN: Final = re.compile(rf"(?:[bBuUrRfF]{{1,2}}(?=[\"']))?(?P<quote>{QUOTE})")
 _ITEM: Final = re.compile(r"[\s,]{0,8}")
-# A value that begins with a marker (see ``hide_markers``) was dealt with, and what the
-# marker hid may have held its end.
 _BARE: Final = re.compile(
-    r"(?!\0)(?:[^\s,;&\"'<`\\]|[,;](?![\s\"'`]|$|[\w.\-]{1,64}[=:])"
+    r"(?:[^\s,;&\"'<`\\]++|[,;](?![\s\"'`]|$|[\w.\-]{1,64}[=:])"
     r"|&(?!amp;|[\w.\-%]{1,64}=|$|\s)|\\(?![nrt\"'\\]))+"
 )
-_QUERY: Final = re.compile(r"(?!\0)[^&#;\s\"'<>`\\]+")
-_LINE: Final = re.compile(r"(?!\0)[^\r\n\"']+")
-_FIELDS: Final = re.compile(r"(?!\0)(?:[^\r\n\"'\\]|\\{0,8}\"[^\"\r\n\\]{0,512}\\{0,8}\")+")
+# Characters that the parts of these patterns reach ahead, and more than the longest part has.
+_AHEAD: Final = 80
+_LONGEST_PART: Final = 640
+_QUERY: Final = re.compile(r"[^&#;\s\"'<>`\\]+")
+_LINE: Final = re.compile(r"[^\r\n\"']+")
+_FIELDS: Final = re.compile(r"(?:[^\r\n\"'\\]++|\\{0,8}\"[^\"\r\n\\]{0,512}\\{0,8}\")+")
 _SCHEME: Final = re.compile(
     r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256)"
     # Schemes that nobody knows: a word, and behind it no word.
@@ -128,12 +131,32 @@ def query_value(text: str, start: int, far: int) -> Iterator[Value]:
 
 
 def _bare(text: str, start: int, pattern: re.Pattern[str], far: int) -> Iterator[Value]:
-    match = pattern.match(text, start, far)
-    if match is None:
+    # A value that begins with a marker (see ``hide_markers``) was dealt with, and what the
+    # marker hid may have held its end.
+    reached = start if text.startswith("\0", start) else _reach(text, start, pattern, far)
+    if reached == start:
         return
-    stripped = len(match[0].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
+    stripped = len(text[start:reached].rstrip(_TRAILING if pattern is not _LINE else " \t,"))
     end = start + stripped
-    yield Value(start, end, bare=True, resume=end, whole=match.end() + _MARGIN < far)
+    yield Value(start, end, bare=True, resume=end, whole=reached + _MARGIN < far)
+
+
+def _reach(text: str, start: int, pattern: re.Pattern[str], far: int) -> int:
+    """Where a match at ``start`` ends; a long one is made piece by piece.
+
+    All parts of the pattern but quoted ones are single characters, so that it can go on
+    anywhere in what it matched with enough text ahead.
+    """
+    far = min(far, len(text))
+    position = start
+    for stop in paced(range(start + LONG, far, LONG), text):
+        match = pattern.match(text, position, stop)
+        position = match.end() if match else position
+        if position < stop - _LONGEST_PART:
+            return position
+        position -= _AHEAD if pattern is _BARE else 0
+    match = pattern.match(text, position, far)
+    return match.end() if match else position
 
 
 def _element(text: str, start: int) -> Iterator[Value]:

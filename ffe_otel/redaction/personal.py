@@ -219,4 +219,7 @@ class PhoneDetector:
             if match and sum(map(str.isdigit, match[0])) >= _SHORTEST_PHONE:
                 yield match
         # As part of "+1 (212) 555-0123" it was found above; spans that overlap are joined.
-        yield from _BRACKETED.finditer(low)
+        for position in positions(low, "("):
+            match = _BRACKETED.match(low, position)
+            if match:
+                yield match

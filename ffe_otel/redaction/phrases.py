@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FILE: Final = "bip39_english.txt"
 _COUNTS: Final = (24, 21, 18, 15, 12)
 _FEWEST: Final = 12
+# A longer run is looked at in parts.
+_LONGEST_RUN: Final = 256
 _LETTERS: Final = string.ascii_lowercase.encode()
 _GAPS: Final = bytes.maketrans(b"\"',\n\r\t", b"      ")
 _TELLTALE: Final = b" " * (_FEWEST - 1)
@@ -71,6 +73,9 @@ class PhraseDetector:
                 run = []
             if number is not None:
                 run.append((word.start(), word.end(), number))
+            if len(run) >= _LONGEST_RUN:
+                yield from self._phrases(run)
+                run = run[1 - _COUNTS[0] :]
         yield from self._phrases(run)
 
     def _phrases(self, run: Sequence[tuple[int, int, int]]) -> Iterator[Span]:

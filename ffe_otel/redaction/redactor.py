@@ -35,6 +35,7 @@ from ffe_otel.redaction.spans import (
     hide_markers,
     merge,
     paced,
+    release,
     widen,
 )
 from ffe_otel.redaction.words import WordDetector
@@ -234,6 +235,7 @@ class Redactor:
             _remember(text, state.clean)
             return text
         redacted, rules = cut(window, spans, kept)
+        release(spans, window)
         self._count(surface, rules, truncated=len(text) > kept)
         return redacted
 
@@ -251,7 +253,7 @@ class Redactor:
             more = self._pass(cut(text, spans, sys.maxsize)[0], state)
             if not more:
                 break
-            spans = widen(spans, more)
+            spans = widen(spans, more, text)
         return spans
 
     def _pass(self, text: str, state: _State) -> list[Span]:
@@ -261,7 +263,7 @@ class Redactor:
             found += [
                 Span(decoded.original(span.start), decoded.original(span.end), span.rule)
                 for look in decoded.texts
-                for span in self._detect(look, state)
+                for span in paced(self._detect(look, state), look)
             ]
         if not found:
             return found
@@ -322,12 +324,12 @@ class Redactor:
         return walk
 
     def _count_one(self, surface: str, rule: Rule) -> None:
-        self._count(surface, (rule,))
+        self._count(surface, {rule.id: 1})
 
-    def _count(self, surface: str, rules: Iterable[Rule], *, truncated: bool = False) -> None:
+    def _count(self, surface: str, rules: Mapping[str, int], *, truncated: bool = False) -> None:
         with self._lock:
-            for rule in rules:
-                self._counts[rule.id, surface] += 1
+            for rule, times in rules.items():
+                self._counts[rule, surface] += times
             if truncated:
                 self._counts[TRUNCATED, surface] += 1
 

@@ -9,7 +9,8 @@ sight.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ffe_otel.redaction.pace import resting
 from ffe_otel.redaction.values import MARKER
@@ -24,6 +25,7 @@ _MARKER_START: Final = "[redacted:"
 LONG: Final = 16_384
 """Characters from which on a text is worked through with rests for other threads."""
 _WORK: Final = 0.002
+_MANY: Final = 2_048
 T = TypeVar("T")
 
 
@@ -71,6 +73,12 @@ class SelfGated(Protocol):
 
 def positions(low: str, anchor: str, step: int = 1) -> Iterator[int]:
     """Where ``anchor`` stands in ``low``; looks on ``step`` characters behind each place."""
+    if len(low) <= LONG:
+        position = low.find(anchor)
+        while position >= 0:
+            yield position
+            position = low.find(anchor, position + step)
+        return
     # One search through a long text may take too long already.
     following = 0
     for start in paced(range(0, len(low), LONG), low):
@@ -96,14 +104,58 @@ def hide_markers(text: str) -> str:
 
     A detector must see that something stands there, but nothing to take out again.
     """
-    if _MARKER_START not in text:
-        return text
-    pieces: list[str] = []
+    return text if _MARKER_START not in text else join(_hidden(text), text)
+
+
+def _hidden(text: str) -> Iterator[str]:
     position = 0
     for marker in paced(MARKER.finditer(text), text):
-        pieces += (text[position : marker.start()], "\0" * len(marker[0]))
+        yield text[position : marker.start()]
+        yield "\0" * len(marker[0])
         position = marker.end()
-    return "".join((*pieces, text[position:]))
+    yield text[position:]
+
+
+def join(pieces: Iterable[str], text: str) -> str:
+    """Join the pieces made of ``text``; those of a long one some at a time.
+
+    To join many small pieces takes long, and so does freeing them.
+    """
+    if len(text) <= LONG:
+        return "".join(pieces)
+    joined: list[str] = []
+    some: list[str] = []
+    for piece in pieces:
+        some.append(piece)
+        if len(some) >= _MANY:
+            joined.append("".join(some))
+            some.clear()
+    return "".join((*joined, *some))
+
+
+def release(items: list[Any], text: str) -> None:
+    """Empty a list made of ``text``; with rests, as what it holds is freed with it."""
+    for _ in paced(range(0, len(items), _MANY), text):
+        del items[-_MANY:]
+
+
+def in_order(spans: Iterable[Span], text: str) -> Iterator[Span]:
+    """Sort spans of ``text`` by where they begin, the longest first.
+
+    Sorting very many at once would hold the interpreter for long.
+    """
+    if len(text) <= LONG:
+        yield from sorted(spans, key=_place)
+        return
+    rooms: dict[int, list[Span]] = {}
+    for span in paced(spans, text):
+        rooms.setdefault(span.start // LONG, []).append(span)
+    for number in paced(sorted(rooms), text):
+        yield from sorted(rooms.pop(number), key=_place)
+
+
+def _place(span: Span) -> tuple[int, int]:
+    return span.start, -span.end
 
 
 def merge(spans: Iterable[Span], text: str) -> list[Span]:
@@ -117,7 +169,7 @@ def merge(spans: Iterable[Span], text: str) -> list[Span]:
         text: the text they saw, see :func:`hide_markers`.
     """
     merged: list[Span] = []
-    for span in paced(sorted(spans, key=lambda s: (s.start, -s.end)), text):
+    for span in paced(in_order(spans, text), text):
         if not text[span.start : span.end].strip("\0 "):
             continue
         if merged and span.start < merged[-1].end:
@@ -128,8 +180,8 @@ def merge(spans: Iterable[Span], text: str) -> list[Span]:
     return merged
 
 
-def widen(spans: Sequence[Span], more: Iterable[Span]) -> list[Span]:
-    """Join spans of a text with ``more``, found once markers stood in their place.
+def widen(spans: Sequence[Span], more: Iterable[Span], text: str) -> list[Span]:
+    """Join spans of ``text`` with ``more``, found once markers stood in their place.
 
     What reaches into a marker takes in all that the marker hides.
 
@@ -139,7 +191,7 @@ def widen(spans: Sequence[Span], more: Iterable[Span]) -> list[Span]:
     begins: list[int] = []
     ends: list[int] = []
     shift = 0
-    for span in spans:
+    for span in paced(spans, text):
         begins.append(span.start - shift)
         ends.append(begins[-1] + len(span.rule.marker))
         shift = span.end - ends[-1]
@@ -155,15 +207,15 @@ def widen(spans: Sequence[Span], more: Iterable[Span]) -> list[Span]:
         index = bisect_left(begins, position) - 1
         return position if index < 0 else spans[index].end + max(0, position - ends[index])
 
-    found = [Span(start(s.start), end(s.end), s.rule) for s in more]
+    found = (Span(start(s.start), end(s.end), s.rule) for s in more)
     widened: list[Span] = []
-    for span in sorted((*found, *spans), key=lambda s: (s.start, -s.end)):
+    for span in paced(in_order(chain(found, spans), text), text):
         if not widened or span.start >= widened[-1].end:
             widened.append(span)
     return widened
 
 
-def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, list[Rule]]:
+def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, dict[str, int]]:
     """Put markers in place of spans and keep at most ``limit`` characters.
 
     What is kept comes from the first ``limit`` characters of ``text`` alone, and a marker
@@ -171,24 +223,26 @@ def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, list[Rule]]:
     more.
 
     Returns:
-        The text and the rules of the markers in it.
+        The text, and how many markers in it have which rule, by its id.
     """
-    pieces: list[str] = []
-    rules: list[Rule] = []
+    rules: dict[str, int] = {}
+    return join(_pieces(text, spans, limit, rules), text), rules
+
+
+def _pieces(text: str, spans: Iterable[Span], limit: int, rules: dict[str, int]) -> Iterator[str]:
     position, room = 0, limit
     for span in paced(spans, text):
         if span.start >= limit:
             break
         piece = text[position : span.start][:room]
-        pieces.append(piece)
+        yield piece
         room -= len(piece)
         position = span.end
         marker = span.rule.marker
         if len(marker) > room:
             room = 0
             break
-        pieces.append(marker)
-        rules.append(span.rule)
+        yield marker
+        rules[span.rule.id] = rules.get(span.rule.id, 0) + 1
         room -= len(marker)
-    pieces.append(text[position:limit][:room])
-    return "".join(pieces), rules
+    yield text[position:limit][:room]

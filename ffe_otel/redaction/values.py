@@ -47,6 +47,7 @@ _PATH: Final = re.compile(r"~?(?:/\.?[A-Z]?[a-z_-]{1,24}(?:\.?[0-9a-z]{1,8}){0,2
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 LONGEST_RANDOM: Final = 1024
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{32,}")
+_DIGIT: Final = re.compile(r"[0-9]")
 CLASSES: Final = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 STAMP: Final = re.compile(r"(?<![0-9A-Za-z])20[0-9]{2}-?[01][0-9]-?[0-3][0-9](?![0-9])")
 # What may stand between a name and its number, or the first number of its list and this one.
@@ -114,7 +115,7 @@ def is_name_list(value: str, is_name: Callable[[str], object]) -> bool:
 
 def is_opaque(value: str) -> bool:
     """Say whether a value looks like a credential and not like a word, number or ticker."""
-    if len(value) < 6 or "\0" in value or any(map(str.isspace, value)):
+    if len(value) < 6 or "\0" in value or value.split() != [value]:
         return False
     if _TICKER.fullmatch(value) or _NUMBER.fullmatch(value):
         return False
@@ -137,10 +138,10 @@ def is_random(value: str) -> bool:
         return len(value) <= LONGEST_RANDOM and any(map(is_random, parts))
     if not 16 <= len(value) <= LONGEST_RANDOM or UUID.fullmatch(value) or not value.isascii():
         return False
-    if any(map(str.isspace, value)) or STAMP.search(value):
+    if value.split() != [value] or STAMP.search(value):
         return False
     runs, length = len(CLASSES.findall(value)), len(value)
-    if not any(map(str.isdigit, value)):
+    if _DIGIT.search(value) is None:
         # Camel case has longer humps than chance.
         return length >= 20 and runs * 20 >= length * 9
     if not any(map(str.isalpha, value)):

@@ -16,6 +16,7 @@ import re
 import string
 from functools import partial
 from heapq import merge
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.containers import leaves
@@ -212,10 +213,9 @@ class KeyDetector:
 def _hits(low: str, anchors: Sequence[str]) -> Iterable[int]:
     if len(anchors) == 1:
         return positions(low, anchors[0])
-    if len(low) <= LONG:
-        return sorted(p for anchor in anchors for p in positions(low, anchor))
-    # Each searches ahead of the others by as much as its next place.
-    return merge(*(positions(low, anchor) for anchor in anchors))
+    places = [positions(low, anchor) for anchor in anchors]
+    # To sort those of a long text would hold the interpreter for long.
+    return sorted(chain(*places)) if len(low) <= LONG else merge(*places)
 
 
 def _stands_out(content: str, rule: Rule) -> bool:

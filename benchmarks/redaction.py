@@ -17,10 +17,11 @@ slowest and the steepest ones up to 1 MB; the exponent is the slope of time over
 Waiting: a thread that asks for 0.2 ms of sleep again and again notes the longest it had to
 wait while another one redacts texts of 1 MB for half a second; the median over the rounds. The
 same beside a thread that sleeps is the machine's share, beside a loop in Python what any busy
-thread costs the others (the interpreter's switch interval is 5 ms), and beside full garbage
-collections what those cost, which hold the interpreter and which whoever makes many objects
-brings about. A busy machine drowns that, so the redacting thread's longest stretch of CPU time
-without a rest is shown as well, as the median, and the least, in which chance has no share.
+thread costs the others (the interpreter's switch interval is 5 ms). A busy machine drowns that,
+so the redacting thread's longest stretch of CPU time without a rest is shown as well, as the
+median, and the least, in which chance has no share. Garbage collections are left out there and
+shown apart: they hold the interpreter, too, for as long as the process has objects, and whoever
+makes many objects brings them about.
 """
 
 from __future__ import annotations
@@ -267,10 +268,10 @@ def _slope(times: list[float]) -> float:
     return over / sum((x - mean_x) ** 2 for x in xs)
 
 
-def stalls(work: Callable[[], object], seconds: float = 0.5) -> tuple[float, float]:
-    """How long another thread waited at worst, and the longest stretch, in ms.
+def stalls(work: Callable[[], object], seconds: float = 0.5) -> tuple[float, ...]:
+    """How long another thread waited at worst, the longest stretch and the longest collection.
 
-    A stretch is the CPU time, in ms, that the working thread took between two rests.
+    All in ms. A stretch is the CPU time that the working thread took between two rests.
     """
     late: list[float] = []
     stretches: list[float] = []
@@ -284,22 +285,36 @@ def stalls(work: Callable[[], object], seconds: float = 0.5) -> tuple[float, flo
             late.append((time.perf_counter() - begin) * 1e3)
 
     def rest(seconds: float) -> None:
-        stretches.append(time.thread_time())
+        stretches.append(time.thread_time() - collected[0])
         real(seconds)
 
+    def collecting(phase: str, _: object) -> None:
+        if threading.get_ident() == worker:
+            now = time.thread_time()
+            if phase == "start":
+                begun.append(now)
+            elif begun:
+                took = now - begun.pop()
+                collected[:] = collected[0] + took, max(collected[1], took)
+
+    worker = threading.get_ident()
+    begun: list[float] = []
+    collected = [0.0, 0.0]
+    gc.callbacks.append(collecting)
     watcher = threading.Thread(target=watch)
     watcher.start()
     spans.sleep = rest
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
-        stretches.append(time.thread_time())
+        stretches.append(time.thread_time() - collected[0])
         work()
-        stretches.append(time.thread_time())
+        stretches.append(time.thread_time() - collected[0])
     spans.sleep = real
+    gc.callbacks.remove(collecting)
     end.set()
     watcher.join()
     longest = max(after - before for before, after in itertools.pairwise(stretches))
-    return max(late), longest * 1e3
+    return max(late), longest * 1e3, collected[1] * 1e3
 
 
 def stall_texts() -> dict[str, str]:
@@ -364,24 +379,30 @@ def run_stall(catalogue: Catalogue, rounds: int) -> dict[str, Any]:
     tasks: dict[tuple[str, str], Callable[[], object]] = {
         ("(it sleeps)", ""): lambda: time.sleep(0.01),
         ("(a Python loop)", ""): lambda: sum(i & 1 for i in range(100_000)),
-        ("(garbage collections)", ""): gc.collect,
     }
     for gate in ("re2", "python"):
         redact = _of(Redactor(catalogue, LITERALS, gate=gate))  # type: ignore[arg-type]
         tasks |= {(name, gate): partial(redact, text) for name, text in stall_texts().items()}
-    measured: dict[tuple[str, str], list[tuple[float, float]]] = {task: [] for task in tasks}
+    measured: dict[tuple[str, str], list[tuple[float, ...]]] = {task: [] for task in tasks}
     for number in range(rounds):
         for task in random.Random(number).sample(list(tasks), len(tasks)):
             measured[task].append(stalls(tasks[task]))
     print(f"{rounds} rounds\n")
-    print("| beside | gate | ms of waiting, median of the longest | ms without a rest (least) |")
-    print("|---|---|---|---|")
+    print("| beside | gate | ms of waiting, longest | ms without a rest (least) | ms collecting |")
+    print("|---|---|---|---|---|")
     found = {}
     for (name, gate), values in measured.items():
-        waits, stretches = zip(*values, strict=True)
+        waits, stretches, collections = zip(*values, strict=True)
         stretch = f"{statistics.median(stretches):.1f} ({min(stretches):.1f})"
-        print(f"| {name} | {gate} | {statistics.median(waits):.1f} | {stretch} |")
-        found[f"{name} {gate}".strip()] = {"waits": waits, "stretches": stretches}
+        print(
+            f"| {name} | {gate} | {statistics.median(waits):.1f} | {stretch} "
+            f"| {statistics.median(collections):.1f} |"
+        )
+        found[f"{name} {gate}".strip()] = {
+            "waits": waits,
+            "stretches": stretches,
+            "collections": collections,
+        }
     return found
 
 

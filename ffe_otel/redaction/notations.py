@@ -148,15 +148,21 @@ def _reach(text: str, start: int, pattern: re.Pattern[str], far: int) -> int:
     anywhere in what it matched with enough text ahead.
     """
     far = min(far, len(text))
-    position = start
-    for stop in paced(range(start + LONG, far, LONG), text):
-        match = pattern.match(text, position, stop)
-        position = match.end() if match else position
+    position, stop = _step(text, start, pattern, min(start + LONG, far))
+    if position < stop - _LONGEST_PART:
+        return position
+    for end in paced(range(stop, far, LONG), text):
+        # Beyond where it stopped nothing was seen of what decides about the last characters.
+        again = max(start, position - _AHEAD) if pattern is _BARE else position
+        position, stop = _step(text, again, pattern, min(end + LONG, far))
         if position < stop - _LONGEST_PART:
-            return position
-        position -= _AHEAD if pattern is _BARE else 0
-    match = pattern.match(text, position, far)
-    return match.end() if match else position
+            break
+    return position
+
+
+def _step(text: str, start: int, pattern: re.Pattern[str], stop: int) -> tuple[int, int]:
+    match = pattern.match(text, start, stop)
+    return (match.end() if match else start), stop
 
 
 def _element(text: str, start: int) -> Iterator[Value]:

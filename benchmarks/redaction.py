@@ -41,7 +41,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ffe_otel.redaction import Redactor, load_catalogue, spans
+from ffe_otel.redaction import Redactor, load_catalogue, pace
 from ffe_otel.redaction.checks import CHECKS
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def stalls(work: Callable[[], object], seconds: float = 0.5) -> tuple[float, ...
     late: list[float] = []
     stretches: list[float] = []
     end = threading.Event()
-    real = spans.sleep
+    real = pace.sleep
 
     def watch() -> None:
         while not end.is_set():
@@ -303,13 +303,13 @@ def stalls(work: Callable[[], object], seconds: float = 0.5) -> tuple[float, ...
     gc.callbacks.append(collecting)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    spans.sleep = rest
+    pace.sleep = rest
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:
         stretches.append(time.thread_time() - collected[0])
         work()
         stretches.append(time.thread_time() - collected[0])
-    spans.sleep = real
+    pace.sleep = real
     gc.callbacks.remove(collecting)
     end.set()
     watcher.join()

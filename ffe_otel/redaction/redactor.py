@@ -43,7 +43,6 @@ from ffe_otel.redaction.words import WordDetector
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from ffe_otel.redaction.anchors import Choice
     from ffe_otel.redaction.catalogue import Catalogue, Rule
     from ffe_otel.redaction.gate import Gate, GateName
     from ffe_otel.redaction.spans import Detector

@@ -21,7 +21,8 @@ from ffe_otel.redaction.spans import LONG
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ffe_otel.redaction.gate import Choice, Gate
+    from ffe_otel.redaction.anchors import Choice
+    from ffe_otel.redaction.gate import Gate
     from ffe_otel.redaction.spans import SelfGated
 
 LONGEST: Final = LONG // 2

@@ -18,7 +18,11 @@ _SPELL: Final = 0.0005
 
 
 def resting(
-    items: Iterable[T], pressed: Callable[[], bool] | None = None, spell: float = _SPELL
+    items: Iterable[T],
+    pressed: Callable[[], bool] | None = None,
+    spell: float = _SPELL,
+    *,
+    first: bool = False,
 ) -> Iterator[T]:
     """Go through ``items`` with rests in which other threads run.
 
@@ -26,8 +30,10 @@ def resting(
         items: what takes time; at most one of them is worked on without a rest.
         pressed: whether there is no time for rests.
         spell: seconds of work between two rests.
+        first: rest before the first item: one who goes through many short series would not
+            rest at all otherwise.
     """
-    due = perf_counter() + spell
+    due = 0.0 if first else perf_counter() + spell
     for item in items:
         if perf_counter() >= due:
             if pressed is None or not pressed():

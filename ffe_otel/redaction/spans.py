@@ -96,7 +96,7 @@ def paced(items: Iterable[T], text: str) -> Iterator[T]:
     Without that they would wait for the interpreter's switch interval each time they need
     the interpreter.
     """
-    return iter(items) if len(text) <= LONG else resting(items, spell=_WORK)
+    return iter(items) if len(text) <= LONG else resting(items, spell=_WORK, first=True)
 
 
 def hide_markers(text: str) -> str:

@@ -4,27 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import sys
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from ffe_otel.redaction.detectors import make_detectors, usable
 from ffe_otel.redaction.encoded import decode
 from ffe_otel.redaction.gate import look, make_gate
-from ffe_otel.redaction.keys import KeyDetector, QueryDetector
 from ffe_otel.redaction.names import NameIndex
 from ffe_otel.redaction.nested import LONGEST_KNOWN, Walk
-from ffe_otel.redaction.personal import CardDetector, EmailDetector, IbanDetector, PhoneDetector
-from ffe_otel.redaction.phrases import PhraseDetector
-from ffe_otel.redaction.scanners import (
-    LiteralDetector,
-    PemDetector,
-    ShapeDetector,
-    UserinfoDetector,
-    lowered,
-)
+from ffe_otel.redaction.scanners import lowered
 from ffe_otel.redaction.screening import LONGEST as LONGEST_SCREENED
 from ffe_otel.redaction.screening import clean_texts
 from ffe_otel.redaction.spans import (
@@ -38,27 +28,23 @@ from ffe_otel.redaction.spans import (
     release,
     widen,
 )
-from ffe_otel.redaction.words import WordDetector
+from ffe_otel.redaction.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
     from ffe_otel.redaction.gate import Gate, GateName
-    from ffe_otel.redaction.spans import Detector
 
 DEFAULT_LIMIT: Final = 65_536
 FAILED: Final = "[redacted:failed]"
-TRUNCATED: Final = "truncated"
 _LOOK_AHEAD: Final = 8_192
 _SHORTEST: Final = 4
-_SHORTEST_LITERAL: Final = 4
 _MEMO_SIZE: Final = 8_192
 _MOST_PASSES: Final = 8
 _MOST_SHARED: Final = 256
 _MOST_WALKS: Final = 64
 T = TypeVar("T")
-_logger = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
@@ -103,18 +89,17 @@ class Redactor:
         allowed = frozenset(name.lower() for name in allow_query_parameters)
         self._names = NameIndex(catalogue.of_kind("key"), catalogue.allowed_keys)
         self._catalogue, self._allowed_parameters, self._gate_name = catalogue, allowed, gate
-        self._literals = frozenset(_usable(literals))
+        self._literals = frozenset(usable(literals))
         self._state = self._build()
         self._allow = catalogue.allow
         self._allowed = [re.compile(pattern, re.ASCII) for pattern in catalogue.allow.patterns]
         self._shared: dict[tuple[int, int | None], tuple[object, Any]] = {}
         self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._failures: Counter[str] = Counter()
+        self._tally = Tally()
 
     def learn(self, literals: Iterable[str]) -> None:
         """Hide these values, too, from now on; for what is known only after the start."""
-        learned = frozenset(_usable(literals)) - self._literals
+        learned = frozenset(usable(literals)) - self._literals
         if learned:
             with self._lock:
                 self._literals |= learned
@@ -122,7 +107,7 @@ class Redactor:
                 self._shared = {}
 
     def _build(self) -> _State:
-        detectors = _detectors(
+        detectors = make_detectors(
             self._catalogue, self._names, sorted(self._literals), self._allowed_parameters
         )
         return _State(
@@ -187,18 +172,15 @@ class Redactor:
 
         The rule ``truncated`` counts texts that were cut.
         """
-        with self._lock:
-            return dict(self._counts)
+        return self._tally.counts()
 
     def failures(self) -> Mapping[str, int]:
         """Values and records, by surface, that were replaced because redaction failed."""
-        with self._lock:
-            return dict(self._failures)
+        return self._tally.failures()
 
     def failed(self, surface: str) -> None:
         """Count a failure; for callers that use the strict methods."""
-        with self._lock:
-            self._failures[surface] += 1
+        self._tally.failed(surface)
 
     def shared(self, original: T, limit: int | None, make: Callable[[T], T]) -> T:
         """Redact an object that many records share, such as a resource, only once.
@@ -235,7 +217,7 @@ class Redactor:
             return text
         redacted, rules = cut(window, spans, kept)
         release(spans, window)
-        self._count(surface, rules, truncated=len(text) > kept)
+        self._tally.hidden(surface, rules, truncated=len(text) > kept)
         return redacted
 
     def spans(self, text: str) -> list[Span]:
@@ -314,7 +296,7 @@ class Redactor:
         long_enough = limit is None or limit >= LONGEST_KNOWN
         screened = state.screened if limit is None or limit >= LONGEST_SCREENED else ()
         walk = Walk(
-            self.strict_text, self._names, self._count_one, self._stays, surface, limit,
+            self.strict_text, self._names, self._tally.hidden_one, self._stays, surface, limit,
             state.keys if long_enough else {}, state.dull if long_enough else set(),
             state.clean if long_enough else (), screened,
         )  # fmt: skip
@@ -322,62 +304,9 @@ class Redactor:
             state.walks[surface, limit] = walk
         return walk
 
-    def _count_one(self, surface: str, rule: Rule) -> None:
-        self._count(surface, {rule.id: 1})
-
-    def _count(self, surface: str, rules: Mapping[str, int], *, truncated: bool = False) -> None:
-        with self._lock:
-            for rule, times in rules.items():
-                self._counts[rule, surface] += times
-            if truncated:
-                self._counts[TRUNCATED, surface] += 1
-
-
-_MAKERS: Final[Mapping[str, Callable[[Rule], Detector | SelfGated]]] = {
-    "shape": ShapeDetector,
-    "userinfo": UserinfoDetector,
-    "pem": PemDetector,
-    "card": CardDetector,
-    "iban": IbanDetector,
-    "email": EmailDetector,
-    "phone": PhoneDetector,
-    "phrase": PhraseDetector,
-}
-
 
 def _remember(text: str, clean: set[str]) -> None:
     if len(text) <= LONGEST_KNOWN:
         if len(clean) >= _MEMO_SIZE:
             clean.clear()
         clean.add(text)
-
-
-def _usable(literals: Iterable[str]) -> list[str]:
-    given = {literal for literal in literals if literal}
-    usable = [literal for literal in given if len(literal) >= _SHORTEST_LITERAL]
-    if len(usable) < len(given):
-        _logger.warning(
-            "%d configured secrets are shorter than %d characters and are not hidden; "
-            "use a rule in redaction.rules_file for them",
-            len(given) - len(usable),
-            _SHORTEST_LITERAL,
-        )
-    return usable
-
-
-def _detectors(
-    catalogue: Catalogue, names: NameIndex, literals: Sequence[str], allowed: frozenset[str]
-) -> list[Detector | SelfGated]:
-    detectors: list[Detector | SelfGated] = []
-    if keys := catalogue.of_kind("key"):
-        detectors.append(KeyDetector(keys, names, allowed))
-    if queries := catalogue.of_kind("query"):
-        detectors.append(QueryDetector(queries, allowed))
-    if words := catalogue.of_kind("word"):
-        detectors.append(WordDetector(words, allowed))
-    for kind, make in _MAKERS.items():
-        detectors.extend(make(rule) for rule in catalogue.of_kind(kind))
-    detectors.extend(catalogue.makers[rule.id](rule) for rule in catalogue.of_kind("detector"))
-    if literals:
-        detectors.extend(LiteralDetector(rule, literals) for rule in catalogue.of_kind("literal"))
-    return detectors

@@ -29,7 +29,7 @@ from ffe_otel.capture.logs.reading import read
 from ffe_otel.capture.logs.record import snapshot
 from ffe_otel.capture.logs.site import Sites, severity
 from ffe_otel.export import encode
-from ffe_otel.redaction.safe import SafeLogRecord
+from ffe_otel.redaction.records.safe import SafeLogRecord
 
 
 def test_a_record_and_its_attributes(start, logger):

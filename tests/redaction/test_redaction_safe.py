@@ -15,7 +15,7 @@ from ffe_otel.export import seams
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import Redactor, load_catalogue
 from ffe_otel.redaction.records import redact_log
-from ffe_otel.redaction.safe import SafeLogRecord
+from ffe_otel.redaction.records.safe import SafeLogRecord
 
 SECRET = "sk-" + "planted" * 5
 REDACTOR = Redactor(load_catalogue(), [SECRET])

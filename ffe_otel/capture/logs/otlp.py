@@ -21,7 +21,7 @@ from ffe_otel.capture.logs.render import traceback_lines, value_json
 from ffe_otel.export import encode, existing
 from ffe_otel.export.spool.processors import SpoolLogProcessor
 from ffe_otel.redaction.pace import resting
-from ffe_otel.redaction.safe import SafeLogRecord
+from ffe_otel.redaction.records.safe import SafeLogRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,27 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ffe_otel.redaction.detectors import make_detectors, usable
 from ffe_otel.redaction.encoded import decode
+from ffe_otel.redaction.found import Found, cut, merge, widen
 from ffe_otel.redaction.gate import look, make_gate
 from ffe_otel.redaction.names import NameIndex
 from ffe_otel.redaction.nested import LONGEST_KNOWN, Walk
 from ffe_otel.redaction.scanners import lowered
 from ffe_otel.redaction.screening import LONGEST as LONGEST_SCREENED
 from ffe_otel.redaction.screening import clean_texts
-from ffe_otel.redaction.spans import (
-    LONG,
-    SelfGated,
-    Span,
-    cut,
-    hide_markers,
-    merge,
-    paced,
-    release,
-    widen,
-)
+from ffe_otel.redaction.spans import LONG, SelfGated, Span, hide_markers, paced
 from ffe_otel.redaction.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ffe_otel.redaction.catalogue import Catalogue, Rule
     from ffe_otel.redaction.gate import Gate, GateName
@@ -216,18 +207,17 @@ class Redactor:
             _remember(text, state.clean)
             return text
         redacted, rules = cut(window, spans, kept)
-        release(spans, window)
         self._tally.hidden(surface, rules, truncated=len(text) > kept)
         return redacted
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str) -> Sequence[Span]:
         """What :meth:`text` replaces, sorted and apart from each other; counts nothing.
 
         The text is looked at as a whole, however long. Raises what a detector raises.
         """
         return self._located(text, self._state)
 
-    def _located(self, text: str, state: _State) -> list[Span]:
+    def _located(self, text: str, state: _State) -> Found:
         spans = self._pass(text, state)
         for _ in range(_MOST_PASSES if spans else 0):
             # A marker makes a new neighbourhood, where more may be recognised.
@@ -237,23 +227,23 @@ class Redactor:
             spans = widen(spans, more, text)
         return spans
 
-    def _pass(self, text: str, state: _State) -> list[Span]:
+    def _pass(self, text: str, state: _State) -> Found:
         seen = hide_markers(text)
         found = self._detect(seen, state)
         if (decoded := decode(seen)) is not None:
-            found += [
+            found.extend(
                 Span(decoded.original(span.start), decoded.original(span.end), span.rule)
                 for look in decoded.texts
                 for span in paced(self._detect(look, state), look)
-            ]
+            )
         if not found:
             return found
-        kept = (s for s in paced(found, seen) if not self._stays(text[s.start : s.end]))
+        kept = Found(s for s in paced(found, seen) if not self._stays(text[s.start : s.end]))
         return merge(kept, seen)
 
-    def _detect(self, text: str, state: _State) -> list[Span]:
+    def _detect(self, text: str, state: _State) -> Found:
         low = lowered(text)
-        found: list[Span] = []
+        found = Found()
         is_long, ungated = len(low) > LONG, self._gate_name == "none"
         choices = state.gate(low)
         for choice in paced(choices, low) if is_long else choices:

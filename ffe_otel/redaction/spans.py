@@ -8,15 +8,13 @@ sight.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ffe_otel.redaction.pace import resting
 from ffe_otel.redaction.values import MARKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from ffe_otel.redaction.catalogue import Rule
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 _MARKER_START: Final = "[redacted:"
 LONG: Final = 16_384
 """Characters from which on a text is worked through with rests for other threads."""
-_WORK: Final = 0.002
+_WORK: Final = 0.001
 _MANY: Final = 2_048
 T = TypeVar("T")
 
@@ -131,118 +129,3 @@ def join(pieces: Iterable[str], text: str) -> str:
             joined.append("".join(some))
             some.clear()
     return "".join((*joined, *some))
-
-
-def release(items: list[Any], text: str) -> None:
-    """Empty a list made of ``text``; with rests, as what it holds is freed with it."""
-    for _ in paced(range(0, len(items), _MANY), text):
-        del items[-_MANY:]
-
-
-def in_order(spans: Iterable[Span], text: str) -> Iterator[Span]:
-    """Sort spans of ``text`` by where they begin, the longest first.
-
-    Sorting very many at once would hold the interpreter for long.
-    """
-    if len(text) <= LONG:
-        yield from sorted(spans, key=_place)
-        return
-    rooms: dict[int, list[Span]] = {}
-    for span in paced(spans, text):
-        rooms.setdefault(span.start // LONG, []).append(span)
-    for number in paced(sorted(rooms), text):
-        yield from sorted(rooms.pop(number), key=_place)
-
-
-def _place(span: Span) -> tuple[int, int]:
-    return span.start, -span.end
-
-
-def merge(spans: Iterable[Span], text: str) -> list[Span]:
-    """Sort spans, join those that overlap, and drop those that hide only markers.
-
-    Of overlapping spans the one that begins first gives its rule, of those that begin
-    together the longest.
-
-    Args:
-        spans: what the detectors found.
-        text: the text they saw, see :func:`hide_markers`.
-    """
-    merged: list[Span] = []
-    for span in paced(in_order(spans, text), text):
-        if not text[span.start : span.end].strip("\0 "):
-            continue
-        if merged and span.start < merged[-1].end:
-            if span.end > merged[-1].end:
-                merged[-1] = merged[-1]._replace(end=span.end)
-        else:
-            merged.append(span)
-    return merged
-
-
-def widen(spans: Sequence[Span], more: Iterable[Span], text: str) -> list[Span]:
-    """Join spans of ``text`` with ``more``, found once markers stood in their place.
-
-    What reaches into a marker takes in all that the marker hides.
-
-    Returns:
-        Spans of the original text, sorted and apart from each other.
-    """
-    begins: list[int] = []
-    ends: list[int] = []
-    shift = 0
-    for span in paced(spans, text):
-        begins.append(span.start - shift)
-        ends.append(begins[-1] + len(span.rule.marker))
-        shift = span.end - ends[-1]
-
-    def start(position: int) -> int:
-        index = bisect_right(begins, position) - 1
-        if index < 0:
-            return position
-        over = position - ends[index]
-        return spans[index].start if over < 0 else spans[index].end + over
-
-    def end(position: int) -> int:
-        index = bisect_left(begins, position) - 1
-        return position if index < 0 else spans[index].end + max(0, position - ends[index])
-
-    found = (Span(start(s.start), end(s.end), s.rule) for s in more)
-    widened: list[Span] = []
-    for span in paced(in_order(chain(found, spans), text), text):
-        if not widened or span.start >= widened[-1].end:
-            widened.append(span)
-    return widened
-
-
-def cut(text: str, spans: Iterable[Span], limit: int) -> tuple[str, dict[str, int]]:
-    """Put markers in place of spans and keep at most ``limit`` characters.
-
-    What is kept comes from the first ``limit`` characters of ``text`` alone, and a marker
-    is kept whole or not at all: a secret that was cut in half could not be recognised any
-    more.
-
-    Returns:
-        The text, and how many markers in it have which rule, by its id.
-    """
-    rules: dict[str, int] = {}
-    return join(_pieces(text, spans, limit, rules), text), rules
-
-
-def _pieces(text: str, spans: Iterable[Span], limit: int, rules: dict[str, int]) -> Iterator[str]:
-    position, room = 0, limit
-    for span in paced(spans, text):
-        if span.start >= limit:
-            break
-        piece = text[position : span.start][:room]
-        yield piece
-        room -= len(piece)
-        position = span.end
-        marker = span.rule.marker
-        if len(marker) > room:
-            room = 0
-            break
-        yield marker
-        rules[span.rule.id] = rules.get(span.rule.id, 0) + 1
-        room -= len(marker)
-    yield text[position:limit][:room]

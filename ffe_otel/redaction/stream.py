@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ffe_otel.redaction.spans import cut
+from ffe_otel.redaction.found import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

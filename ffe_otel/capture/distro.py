@@ -38,11 +38,14 @@ class FfeDistro(BaseDistro):  # type: ignore[misc]
 
     def _configure(self, **_kwargs: Any) -> None:
         if sdk_disabled():
-            # The other instrumentations would only wrap what goes nowhere.
-            os.environ.setdefault("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "*")
             return
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
+
+    def load_instrumentor(self, entry_point: Any, **kwargs: Any) -> None:
+        """Load an instrumentation, unless it would only wrap what goes nowhere."""
+        if not sdk_disabled():
+            super().load_instrumentor(entry_point, **kwargs)
 
 
 class FfeConfigurator:

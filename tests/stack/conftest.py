@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 ROOT = Path(__file__).parents[2]
-for folder in ("stack", "e2e", "export", "redaction", "canary"):
+for folder in ("stack", "e2e", "export", "redaction", "canary", "chaos"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
 
 import otlp_sink  # noqa: E402

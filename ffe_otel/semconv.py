@@ -521,6 +521,14 @@ OTEL_SPOOL_AGE: Final = Metric(
     "ffe.otel.spool.age", Kind.OBSERVABLE_GAUGE, "s", "Age of the oldest record in the spool",
     "ffe_otel_spool_age_seconds", ("signal",),
 )  # fmt: skip
+OTEL_SPOOL_LIMIT: Final = Metric(
+    "ffe.otel.spool.limit", Kind.OBSERVABLE_GAUGE, "By", "Bytes that the spool may hold",
+    "ffe_otel_spool_limit_bytes", ("signal",),
+)  # fmt: skip
+OTEL_QUARANTINE: Final = Metric(
+    "ffe.otel.quarantine.requests", Kind.OBSERVABLE_GAUGE, "", "Refused requests that are kept",
+    "ffe_otel_quarantine_requests", ("signal",),
+)  # fmt: skip
 OTEL_REDACTED: Final = Metric(
     "ffe.otel.redacted", Kind.OBSERVABLE_COUNTER, "", "Values redacted, by rule and surface",
     "ffe_otel_redacted_total", ("rule", "surface"),

@@ -51,6 +51,8 @@ def observe_telemetry(
             semconv.OTEL_SPOOL_AGE: (
                 ("signal",), lambda: {s: w.oldest_seconds for s, w in outbox.waiting().items()}
             ),
+            semconv.OTEL_SPOOL_LIMIT: (("signal",), outbox.limits),
+            semconv.OTEL_QUARANTINE: (("signal",), outbox.refused),
         }  # fmt: skip
     for metric, (labels, read) in sources.items():
         observe(meter, metric, _points(labels, read))

@@ -376,6 +376,18 @@ class TestQuarantine:
         [use] = usage(tmp_path / "spool")
         assert (use.refused, use.waiting_bytes) == (1, 0)
 
+    def test_is_counted_until_somebody_has_looked(self, make, tmp_path):
+        spool = make()
+        assert spool.refused() == 0
+        for count in (1, 2):
+            spool.append(b"bad", 3)
+            spool.refuse(spool.take(100, 1), "answered 400")
+            assert spool.refused() == count
+        assert make().refused() == 2
+        for path in tmp_path.rglob("quarantine/*.spool"):
+            path.unlink()
+        assert spool.refused() == 0
+
     def test_is_sent_again_when_somebody_moves_it_back(self, make, tmp_path):
         spool = make()
         spool.append(b"bad", 3)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import weakref
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ffe_otel.export import otlp
@@ -86,6 +87,14 @@ class Outbox:
             found[signal] = found[signal] + waits if signal in found else waits
         return found
 
+    def limits(self) -> Mapping[str, int]:
+        """Bytes that may wait, by signal."""
+        return self._sums(lambda spool: spool.bounds.bytes)
+
+    def refused(self) -> Mapping[str, int]:
+        """Requests in quarantine, by signal."""
+        return self._sums(lambda spool: spool.refused())
+
     def flush(self, deadline: float) -> bool:
         """Try to send everything until ``deadline``, a monotonic time in seconds.
 
@@ -107,6 +116,12 @@ class Outbox:
 
     def _all(self) -> list[Sender]:
         return list(self._senders.values())
+
+    def _sums(self, of: Callable[[Spool], int]) -> Mapping[str, int]:
+        found: Counter[str] = Counter()
+        for sender in self._all():
+            found[str(sender.spool.signal)] += of(sender.spool)
+        return found
 
     def _sender(self, signal: Signal, grpc: Factory | None) -> tuple[Sender, str]:
         transport = otlp.transport(self._config, signal, grpc)

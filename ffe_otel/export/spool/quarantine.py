@@ -62,6 +62,13 @@ def keep(folder: Path, limit: int, signal: int, records: Sequence[segment.Record
     return target
 
 
+def held(folder: Path) -> int:
+    """How many refused requests are in ``folder``; none where it cannot be read."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return sum(entry.name.endswith(segment.SUFFIX) for entry in entries)
+    return 0
+
+
 def set_aside(folder: Path, limit: int, path: Path) -> Path:
     """Move a file that cannot be read here into ``folder``; where it is then.
 

@@ -64,6 +64,7 @@ class Spool:
         self._wall = wall
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._quarantine = (0, 0)  # when the folder changed last, and how many are in it
         self._begin()
 
     def _begin(self) -> None:
@@ -222,9 +223,22 @@ class Spool:
             self._drop(Reason.REFUSED, batch.items)
             self._notices.disk_fails(self.signal, error)
         else:
+            self._quarantine = (0, 0)  # the folder's time may be coarser than this
             self._notices.refused(path.parent, reason)
         self.done(batch)
         self._notices.say()
+
+    def refused(self) -> int:
+        """Requests in quarantine, of this process and of others."""
+        place = self.parent / folder.QUARANTINE
+        try:
+            changed = place.stat().st_mtime_ns
+        except OSError:
+            return 0
+        if changed != self._quarantine[0]:
+            # Thousands of files may be in there, which are not counted at every collection.
+            self._quarantine = (changed, quarantine.held(place))
+        return self._quarantine[1]
 
     # Keeping order
 

@@ -49,7 +49,11 @@ def die(spool: Spool) -> None:
 
 
 def files(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.is_file())
+    while True:
+        try:
+            return sorted(path for path in root.rglob("*") if path.is_file())
+        except FileNotFoundError:  # a folder was deleted while we looked
+            continue
 
 
 def descriptors() -> set[str]:

@@ -69,8 +69,7 @@ def begin(make, stats):
 
 def flush(sender, seconds=30.0):
     deadline = time.monotonic() + seconds
-    sender.wait_for(sender.ask(deadline), deadline)
-    return sender.spool.empty
+    return sender.wait_for(sender.ask(deadline), deadline)
 
 
 def until(true, seconds=30.0):
@@ -110,6 +109,18 @@ class TestFates:
         assert stats.snapshot().failures == {("traces", code): 2}
         assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
         assert "It waits in" in caplog.records[0].getMessage()
+
+    def test_what_comes_while_it_sends_is_not_what_was_asked_for(self, begin):
+        def decide(_):
+            sender.spool.append(b"later", 1)
+            return TAKEN
+
+        transport = Scripted(decide)
+        sender = begin(transport)
+        sender.spool.append(b"x", 1)
+        assert flush(sender)
+        assert transport.posted[0] == b"x"
+        assert not sender.spool.empty
 
     def test_one_bad_record_is_found_among_its_neighbours(self, begin, stats, tmp_path):
         transport = Scripted(lambda payload: BAD if b"bad" in payload else TAKEN)

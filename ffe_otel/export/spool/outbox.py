@@ -99,12 +99,11 @@ class Outbox:
         """Try to send everything until ``deadline``, a monotonic time in seconds.
 
         Returns:
-            Whether nothing is left.
+            Whether everything is sent; what is added meanwhile is not part of it.
         """
         asked = [(sender, sender.ask(deadline)) for sender in self._all()]
-        for sender, ticket in asked:
-            sender.wait_for(ticket, deadline)
-        return all(sender.spool.empty for sender, _ in asked)
+        sent = [sender.wait_for(ticket, deadline) for sender, ticket in asked]
+        return all(sent)
 
     def close(self, deadline: float) -> None:
         """Send what is possible until ``deadline`` and leave the rest to the next process."""

@@ -53,6 +53,11 @@ class Batch:
         return sum(record.items for record in self.records)
 
     @property
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return sum(len(record.payload) for record in self.records)
+
+    @property
     def payload(self) -> bytes:
         """One request: repeated fields of concatenated protobuf messages are concatenated."""
         return b"".join(record.payload for record in self.records)

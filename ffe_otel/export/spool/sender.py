@@ -79,6 +79,7 @@ class Sender:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._asked = self._answered = 0
+        self._failed = 0  # the newest ticket for which not everything was sent
         self._full = False
         self._stuck = False  # the endpoint does not take anything: no hurry
         self._stumbled_over = ""
@@ -131,13 +132,19 @@ class Sender:
             self._changed.notify_all()
             return self._asked
 
-    def wait_for(self, ticket: int, deadline: float) -> None:
-        """Wait until what was asked for was tried, at most until ``deadline``."""
+    def wait_for(self, ticket: int, deadline: float) -> bool:
+        """Wait until what was asked for was tried, at most until ``deadline``.
+
+        Returns:
+            Whether everything is sent that waited when the sender began with it.
+        """
         with self._changed:
-            if self._thread is not None:
-                self._changed.wait_for(
-                    lambda: self._answered >= ticket, max(0.0, deadline - time.monotonic())
-                )
+            if self._thread is None:
+                return self.spool.empty
+            self._changed.wait_for(
+                lambda: self._answered >= ticket, max(0.0, deadline - time.monotonic())
+            )
+            return self._answered >= ticket > self._failed
 
     def begin_close(self, deadline: float) -> None:
         """Send what is possible until ``deadline``, a monotonic time in seconds, and end."""
@@ -186,13 +193,16 @@ class Sender:
         with self._changed:
             asked = self._asked
             hurry = self._closing or asked > self._answered
+        sent = False
         try:
             self._housekeep()
-            self._send_all(hurry=hurry)
+            sent = self._send_all(hurry=hurry)
         except Exception as error:  # noqa: BLE001 - the thread has to go on
             self._stumbled(error)
         finally:
             with self._changed:
+                if not sent and asked > self._answered:
+                    self._failed = asked
                 self._answered = asked
                 self._next_round = time.monotonic() + self._pace.interval
                 self._changed.notify_all()
@@ -215,7 +225,8 @@ class Sender:
             self.spool.adopt()
         self.spool.housekeep()
 
-    def _send_all(self, *, hurry: bool) -> None:
+    def _send_all(self, *, hurry: bool) -> bool:
+        """Send what waits now; whether all of it is sent."""
         left = self.spool.bytes_waiting()
         while left > 0:
             now = time.monotonic()
@@ -223,20 +234,24 @@ class Sender:
             if hurry:
                 seconds = min(seconds, self._deadline - now)
             elif now < self._backoff.until:
-                return
+                return False
             if seconds < _SHORTEST_ATTEMPT or now < self._leave_alone_until:
-                return
+                return False
             batch = self.spool.take(self.spool.bounds.request_bytes, self._most_records)
-            if batch is None or not self._send(batch, seconds, hurry=hurry):
-                return
-            left -= sum(len(record.payload) for record in batch.records)
+            if batch is None:
+                return True
+            settled = self._send(batch, seconds, hurry=hurry)
+            if settled is None:
+                return False
+            left -= settled
+        return True
 
-    def _send(self, batch: Batch, seconds: float, *, hurry: bool) -> bool:
-        """Send a batch; whether to go on with the next."""
+    def _send(self, batch: Batch, seconds: float, *, hurry: bool) -> int | None:
+        """Send a batch; bytes that wait no more, ``None`` where it is no time to go on."""
         if not self._gate.enter(self, hurry=hurry):
             self._stuck = True
             self.spool.give_back()
-            return False
+            return None
         reached = False
         try:
             outcome = self._transport.post(batch.payload, seconds)
@@ -246,13 +261,12 @@ class Sender:
         self._stuck = outcome.fate in (Fate.LATER, Fate.UNREACHABLE)
         if outcome.fate is Fate.TAKEN:
             self._taken(batch, outcome)
-            return True
+            return batch.size
         if outcome.fate is Fate.REFUSED:
-            self._refused(batch, outcome)
-            return True
+            return self._refused(batch, outcome)
         self.spool.give_back()
         self._later(outcome)
-        return False
+        return None
 
     def _taken(self, batch: Batch, outcome: Outcome) -> None:
         signal, stats = self.spool.signal, self._desk.stats
@@ -267,16 +281,17 @@ class Sender:
         self._desk.health.succeeded(self._transport.target)
         self._desk.health.succeeded(f"{self._transport.target} ({signal})")
 
-    def _refused(self, batch: Batch, outcome: Outcome) -> None:
+    def _refused(self, batch: Batch, outcome: Outcome) -> int:
         if outcome.divisible and len(batch.records) > 1:
             # One bad record must not take its neighbours along.
             self._most_records = max(1, len(batch.records) // 2)
             self.spool.give_back()
-            return
+            return 0
         text = f"{self._transport.target} {outcome.reason} {outcome.text}".strip()
         self._desk.stats.quarantined(self.spool.signal, outcome.code, batch.items)
         self.spool.refuse(batch, self._desk.redact(text))
         self._most_records = _MOST_RECORDS
+        return batch.size
 
     def _later(self, outcome: Outcome) -> None:
         signal = self.spool.signal

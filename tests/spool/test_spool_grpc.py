@@ -90,6 +90,8 @@ def test_partial_success(service, transport):
         ("UNAUTHENTICATED", Fate.REFUSED, "grpc_unauthenticated", False),
         ("UNAVAILABLE", Fate.UNREACHABLE, "unreachable", False),
         ("ABORTED", Fate.LATER, "grpc_aborted", False),
+        ("INTERNAL", Fate.LATER, "grpc_internal", False),
+        ("UNKNOWN", Fate.LATER, "grpc_unknown", False),
     ],
 )
 def test_failures(service, transport, code, fate, counted, divisible):
@@ -97,6 +99,7 @@ def test_failures(service, transport, code, fate, counted, divisible):
     outcome = transport.post(REQUEST.SerializeToString(), 30.0)
     assert (outcome.fate, outcome.code, outcome.divisible) == (fate, counted, divisible)
     assert outcome.text == "the reason"
+    assert outcome.suspicious is (code in {"INTERNAL", "UNKNOWN"})
 
 
 def test_a_server_says_how_long_to_wait(service, transport):

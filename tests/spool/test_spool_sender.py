@@ -24,6 +24,7 @@ from ffe_otel.export.stats import Signal
 
 TAKEN = Outcome(Fate.TAKEN)
 BUSY = Outcome(Fate.LATER, "http_503", "answered 503")
+BROKEN = Outcome(Fate.LATER, "http_500", "answered 500", "Error 4711", suspicious=True)
 GONE = Outcome(Fate.UNREACHABLE, "unreachable", "connection refused")
 BAD = Outcome(Fate.REFUSED, "http_400", "answered 400", "bad record", divisible=True)
 FORBIDDEN = Outcome(Fate.REFUSED, "http_403", "answered 403", "no token")
@@ -52,10 +53,11 @@ def begin(make, stats):
     """Makes a sender that acts when it is asked to, and after an hour by itself."""
     started = []
 
-    def build(transport, *, interval=3600.0, running=True, **bounds):
+    def build(transport, *, interval=3600.0, patience=8, running=True, **bounds):
         health = Health(lambda text: text)
         desk = Desk(stats, health, lambda text: text.replace("token", "[redacted]"))
-        sender = Sender(make(**bounds), transport, Gate(), Pace(interval, transport.timeout), desk)
+        pace = Pace(interval, transport.timeout, patience)
+        sender = Sender(make(**bounds), transport, Gate(), pace, desk)
         started.append(sender)
         if running:
             assert flush(sender)  # the round that every sender begins with
@@ -176,6 +178,100 @@ class TestFates:
         assert flush(sender)
         assert stats.snapshot().exported == {"traces": 12}
         assert caplog.text.count("Too many open files") == 1
+
+
+class TestPoison:
+    """A request that the server fails on is put aside once it has shown to take others."""
+
+    @pytest.fixture
+    def patient(self, begin):
+        """Begins a sender that loses its patience after two failures, pauses between them."""
+
+        def build(decide, **bounds):
+            transport = Scripted(decide)
+            return begin(transport, interval=0.02, patience=2, **bounds), transport
+
+        return build
+
+    @staticmethod
+    def fill(sender, *, poison, count=40):
+        for number in range(count):
+            sender.spool.append(b"poison" if number in poison else b"%02d" % number, 1)
+
+    @pytest.mark.parametrize("position", [0, 23, 39])
+    def test_it_alone_is_put_aside(self, patient, stats, tmp_path, position):
+        sender, transport = patient(lambda p: BROKEN if b"poison" in p else TAKEN)
+        self.fill(sender, poison={position})
+        until(lambda: stats.snapshot().failures.get(("traces", "http_500"), 0) >= 2)
+        for _ in range(3):
+            sender.spool.append(b"later", 1)  # behind it, and to be delivered for that
+        until(lambda: sender.spool.empty)
+        assert stats.snapshot().exported == {"traces": 42}
+        assert stats.snapshot().quarantined == {("traces", "http_500"): 1}
+        [reason] = tmp_path.rglob("*.reason")
+        assert "answered 500" in reason.read_text()
+        assert "Error 4711" in reason.read_text()
+        taken = b"".join(p for p in transport.posted if b"poison" not in p)
+        others = b"".join(b"%02d" % n for n in range(40) if n != position)
+        assert taken.replace(b"later", b"") == others
+        assert taken.count(b"later") == 3
+
+    def test_in_an_outage_nothing_is_put_aside(self, patient, stats, tmp_path):
+        down = threading.Event()
+        down.set()
+        sender, transport = patient(lambda _: BROKEN if down.is_set() else TAKEN, bytes=40_000)
+        for number in range(4):
+            sender.spool.append(b"%d" % number * 4000, 1)  # each has a file of its own
+        until(lambda: stats.snapshot().failures.get(("traces", "http_500"), 0) >= 3)
+        assert len(set(transport.posted)) > 1  # others were tried, and failed as well
+        down.clear()
+        until(lambda: sender.spool.empty)
+        assert stats.snapshot().exported == {"traces": 4}
+        assert list(tmp_path.rglob("*.reason")) == []
+
+    def test_an_outage_while_it_is_looked_for_puts_nobody_aside(self, patient, stats, tmp_path):
+        down, began, sizes = threading.Event(), threading.Event(), []
+
+        def decide(payload):
+            if b"poison" in payload and not began.is_set():
+                sizes.append(len(payload))
+                if sizes[-1] < sizes[0]:  # it was divided
+                    began.set()
+                    down.set()
+            return BROKEN if down.is_set() or b"poison" in payload else TAKEN
+
+        def failures():
+            return stats.snapshot().failures.get(("traces", "http_500"), 0)
+
+        sender, _ = patient(decide)
+        self.fill(sender, poison={39})
+        until(lambda: failures() >= 2)
+        for _ in range(3):
+            sender.spool.append(b"later", 1)
+        assert began.wait(30)
+        before = failures()
+        until(lambda: failures() >= before + 2)
+        assert stats.snapshot().quarantined == {}
+        down.clear()
+        until(lambda: sender.spool.empty)
+        assert stats.snapshot().exported == {"traces": 42}
+        assert stats.snapshot().quarantined == {("traces", "http_500"): 1}
+
+    def test_a_server_that_says_it_is_busy_is_believed(self, patient, stats, tmp_path):
+        sender, transport = patient(lambda p: BUSY if b"0" in p else TAKEN, bytes=40_000)
+        for number in range(3):
+            sender.spool.append(b"%d" % number * 4000, 1)
+        until(lambda: stats.snapshot().failures.get(("traces", "http_503"), 0) >= 3)
+        assert all(b"0" in payload for payload in transport.posted)
+        assert sender.spool.waiting().items == 3
+
+    def test_a_flush_in_a_hurry_is_no_reason(self, begin, stats, tmp_path):
+        sender = begin(Scripted(lambda p: BROKEN if b"0" in p else TAKEN), patience=1, bytes=40_000)
+        for number in range(3):
+            sender.spool.append(b"%d" % number * 4000, 1)
+        assert [flush(sender) for _ in range(5)] == [False] * 5
+        assert sender.spool.waiting().items == 3
+        assert list(tmp_path.rglob("*.reason")) == []
 
 
 class TestPace:
@@ -303,6 +399,14 @@ class TestAnswers:
         outcome = of_http(Answer(status, b"", 7.0), Signal.TRACES)
         assert outcome.fate is fate
         assert outcome.wait_seconds == (7.0 if fate is Fate.LATER else 0.0)
+
+    @pytest.mark.parametrize(
+        ("status", "suspicious"),
+        [(500, True), (501, True), (502, False), (503, False), (504, False), (429, False)],
+    )
+    def test_what_may_be_the_fault_of_the_request(self, status, suspicious):
+        answer = Answer(status, b"", 0.0)
+        assert of_http(answer, Signal.TRACES).suspicious is suspicious
 
     def test_partial_success(self):
         body = ExportTraceServiceResponse(

@@ -35,6 +35,10 @@ _ABOUT_CONTENT: Final = frozenset(
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
+# Of 5xx these are to be tried again, by the specification; of the others it leaves that open.
+_ABOUT_ITSELF: Final = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 _LONGEST_TEXT: Final = 500
 
 
@@ -59,6 +63,7 @@ class Outcome:
         wait_seconds: how long the endpoint asks to be left alone.
         rejected: items of a taken request that the endpoint did not want.
         divisible: a refusal is about the content, so that a part of it may be taken.
+        suspicious: the server failed, and the content may be why.
     """
 
     fate: Fate
@@ -68,6 +73,7 @@ class Outcome:
     wait_seconds: float = 0.0
     rejected: int = 0
     divisible: bool = False
+    suspicious: bool = False
 
 
 class Transport(Protocol):
@@ -97,7 +103,10 @@ def of_http(answer: Answer, signal: Signal) -> Outcome:
     text = answer.body[:_LONGEST_TEXT].decode("utf-8", "replace")
     if 400 <= status < 500 and status not in _LATER:
         return Outcome(Fate.REFUSED, code, reason, text, divisible=status in _ABOUT_CONTENT)
-    return Outcome(Fate.LATER, code, reason, text, wait_seconds=answer.retry_after)
+    suspicious = status >= 500 and status not in _ABOUT_ITSELF
+    return Outcome(
+        Fate.LATER, code, reason, text, wait_seconds=answer.retry_after, suspicious=suspicious
+    )
 
 
 def partial_success(body: bytes, signal: Signal) -> tuple[int, str]:

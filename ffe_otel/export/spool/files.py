@@ -52,6 +52,12 @@ class Files:
         """The oldest segment with something to deliver."""
         return next((found for found in self.segments if found.delivered < found.size), None)
 
+    def others(self, than: Segment) -> list[Segment]:
+        """Other segments with something to deliver; nothing more is written to this one."""
+        if self._active is not None and self._active[0] is than:
+            self.seal()
+        return [s for s in self.segments if s is not than and s.delivered < s.size]
+
     # Writing
 
     def write(self, record: segment.Record, now: float) -> None:

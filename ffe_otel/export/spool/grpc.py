@@ -28,6 +28,7 @@ _NOBODY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _LATER: Final = frozenset({"CANCELLED", "ABORTED", "OUT_OF_RANGE", "DATA_LOSS", "INTERNAL",
                            "UNKNOWN"})  # fmt: skip
 _ABOUT_CONTENT: Final = frozenset({"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"})
+_MAY_BE_CONTENT: Final = frozenset({"INTERNAL", "UNKNOWN"})
 _RETRY_INFO: Final = "google.rpc.retryinfo-bin"
 _LONGEST_TEXT: Final = 500
 
@@ -82,7 +83,8 @@ def _failure(error: Any) -> Outcome:
     if code in _NOBODY:
         return Outcome(Fate.UNREACHABLE, "unreachable", text or reason, text)
     if code in _LATER:
-        return Outcome(Fate.LATER, counted, reason, text)
+        suspicious = code in _MAY_BE_CONTENT
+        return Outcome(Fate.LATER, counted, reason, text, suspicious=suspicious)
     return Outcome(Fate.REFUSED, counted, reason, text, divisible=code in _ABOUT_CONTENT)
 
 

@@ -42,10 +42,12 @@ class Batch:
     Attributes:
         records: what to send.
         source: the segment they are in; ``None`` for memory.
+        start: the offset there of the first.
     """
 
     records: tuple[segment.Record, ...]
     source: Segment | None
+    start: int = 0
 
     @property
     def items(self) -> int:

@@ -7,13 +7,14 @@ import contextlib
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from ffe_otel.export.spool.answers import Fate, Outcome
 from ffe_otel.export.spool.gate import Backoff
+from ffe_otel.export.spool.poison import Suspicion
 from ffe_otel.export.stats import Reason, Signal
 
 if TYPE_CHECKING:
@@ -40,10 +41,13 @@ class Pace:
     Attributes:
         interval: seconds between two rounds while less than a full request waits.
         timeout: seconds one request may take.
+        patience: failures of one request after which others are tried; with the pauses in
+            between, a minute.
     """
 
     interval: float
     timeout: float
+    patience: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Sender:
         self._backoff = Backoff()
         self._leave_alone_until = 0.0
         self._most_records = _MOST_RECORDS
+        self._suspicion = Suspicion(self._pace.patience)
 
     def start(self) -> None:
         """Start the thread unless it runs, or no thread can start any more."""
@@ -248,9 +253,29 @@ class Sender:
 
     def _send(self, batch: Batch, seconds: float, *, hurry: bool) -> int | None:
         """Send a batch; bytes that wait no more, ``None`` where it is no time to go on."""
+        outcome = self._post(batch, seconds, hurry=hurry)
+        if outcome is None:
+            self.spool.give_back()
+            return None
+        if outcome.fate is Fate.TAKEN:
+            self._taken(batch, outcome)
+            self._suspicion.taken(batch)
+            self._most_records = min(_MOST_RECORDS, self._most_records * 2)
+            return batch.size
+        if outcome.fate is Fate.REFUSED:
+            return self._refused(batch, outcome)
+        self.spool.give_back()
+        if outcome.suspicious and batch.source is not None and not hurry:
+            if self._suspicion.failed(batch):
+                return self._refused(batch, replace(outcome, divisible=True))
+            if self._suspicion.wants_proof and self._takes_others(batch, seconds):
+                return 0
+        self._later(outcome)
+        return None
+
+    def _post(self, batch: Batch, seconds: float, *, hurry: bool) -> Outcome | None:
         if not self._gate.enter(self, hurry=hurry):
             self._stuck = True
-            self.spool.give_back()
             return None
         reached = False
         try:
@@ -259,14 +284,17 @@ class Sender:
         finally:
             self._gate.leave(self, reached=reached)
         self._stuck = outcome.fate in (Fate.LATER, Fate.UNREACHABLE)
-        if outcome.fate is Fate.TAKEN:
-            self._taken(batch, outcome)
-            return batch.size
-        if outcome.fate is Fate.REFUSED:
-            return self._refused(batch, outcome)
-        self.spool.give_back()
-        self._later(outcome)
-        return None
+        return outcome
+
+    def _takes_others(self, batch: Batch, seconds: float) -> bool:
+        """Whether the server takes another request than this one, which it failed on."""
+        other = self.spool.take_elsewhere(batch)
+        outcome = self._post(other, seconds, hurry=False) if other is not None else None
+        if other is None or outcome is None or outcome.fate is not Fate.TAKEN:
+            return False
+        self._taken(other, outcome)
+        self._suspicion.other_taken()
+        return True
 
     def _taken(self, batch: Batch, outcome: Outcome) -> None:
         signal, stats = self.spool.signal, self._desk.stats
@@ -277,7 +305,6 @@ class Sender:
             self._desk.health.rejected(self._transport.target, outcome.text)
         stats.exported(signal, items - rejected)
         self._backoff.succeeded()
-        self._most_records = min(_MOST_RECORDS, self._most_records * 2)
         self._desk.health.succeeded(self._transport.target)
         self._desk.health.succeeded(f"{self._transport.target} ({signal})")
 
@@ -290,6 +317,7 @@ class Sender:
         text = f"{self._transport.target} {outcome.reason} {outcome.text}".strip()
         self._desk.stats.quarantined(self.spool.signal, outcome.code, batch.items)
         self.spool.refuse(batch, self._desk.redact(text))
+        self._suspicion.clear()
         self._most_records = _MOST_RECORDS
         return batch.size
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.export.spool import adoption, folder, quarantine, segment
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _NUMBERS: Final = {"traces": 1, "metrics": 2, "logs": 3}
 _TRY_DISK_SECONDS: Final = 5.0
 _BACKWARDS_NANO: Final = 1_000_000_000
+_RANDOM: Final = SystemRandom()  # an engine's random.seed is nothing to us
 
 
 class Spool:
@@ -187,11 +189,28 @@ class Spool:
                 except FileNotFoundError:
                     records = ()
                 if records:
-                    return Batch(records, head)
+                    return Batch(records, head, start)
                 self._drop(Reason.CORRUPT, max(1, head.items))
                 self._notices.damaged(head.path)
                 self._files.delete(head)
             self._notices.say()
+
+    def take_elsewhere(self, batch: Batch) -> Batch | None:
+        """A record of another file than ``batch``'s, for the one sender; ``None`` without one.
+
+        From now on nothing is added to the file of ``batch``.
+
+        Raises:
+            OSError: that file cannot be read now.
+        """
+        with self._lock:
+            others = self._files.others(batch.source) if batch.source is not None else ()
+            if not others:
+                return None
+            chosen = _RANDOM.choice(others)
+            descriptor, start = self._files.open(chosen), chosen.delivered
+            records = segment.read_some(descriptor, start, chosen.size, 1, 1)
+        return Batch(records, chosen, start) if records else None
 
     def done(self, batch: Batch) -> int:
         """Forget delivered records; how many items they had that were not dropped meanwhile."""

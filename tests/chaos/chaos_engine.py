@@ -104,15 +104,15 @@ class Engine:
         assert self.process.returncode == -signal.SIGTERM, self.messages
         return time.monotonic() - began
 
-    def wait(self) -> str:
+    def wait(self, seconds: float = 90) -> str:
         """Let it end by itself; what it said."""
-        self.wait_after("")
+        self.wait_after("", seconds)
         return "".join(self._lines())
 
-    def wait_after(self, typed: str) -> str:
+    def wait_after(self, typed: str, seconds: float = 90) -> str:
         """Let it end by itself after it got this text; what it said from then on."""
         before = len(self._lines())
-        self._finish(typed)
+        self._finish(typed, seconds)
         assert self.process.returncode == 0, self.messages
         return "".join(self._lines()[before:])
 
@@ -136,8 +136,8 @@ class Engine:
         self._out.close()
         self._err.close()
 
-    def _finish(self, typed: str = "") -> None:
-        self.process.communicate(typed, timeout=90)
+    def _finish(self, typed: str = "", seconds: float = 90) -> None:
+        self.process.communicate(typed, timeout=seconds)
 
 
 def text_of(file: BinaryIO) -> str:

@@ -12,7 +12,7 @@ import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
 from ffe_otel.capture import lifecycle, runtime
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_FOR_WAITING: Final = 0.95
+"""Of ``limits.shutdown_seconds``; the rest is what ending takes when nobody waits."""
+
 
 class Handle:
     """An installed capture.
@@ -67,7 +70,7 @@ class Handle:
         self.outbox: Outbox | None = None
         self._closed = False
         self._stack = stack
-        self._shutdown_seconds = shutdown_seconds
+        self._shutdown_seconds = shutdown_seconds * _FOR_WAITING
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send what is waiting; ``False`` when that failed or took over ``timeout`` seconds.

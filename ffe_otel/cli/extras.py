@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
@@ -11,6 +12,7 @@ _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?(?P<range>[^;)]*)\)?\s*"
     r"(?:;.*extra\s*==\s*['\"](?P<extra>[^'\"]+)['\"])?"
 )
+_BELOW_PYTHON = re.compile(r"python_version\s*<\s*['\"](\d+)\.(\d+)['\"]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ def requirements() -> list[Requirement]:
     found = []
     for text in requires("ffe-otel") or []:
         match = _REQUIREMENT.match(text)
+        below = _BELOW_PYTHON.search(text)
+        if below and sys.version_info >= (int(below[1]), int(below[2])):
+            continue
         if match and match["name"].lower().replace("_", "-") != "ffe-otel":
             name = match["name"]
             parts = ",".join(part.strip() for part in match["range"].split(","))

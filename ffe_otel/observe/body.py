@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import zlib
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ffe_otel.observe.errors import FullError
 
@@ -19,6 +21,10 @@ READ_TIMEOUT: Final = 60.0
 """Longest a client may take to send its body, seconds."""
 _DRAIN_PAUSE: Final = 0.5
 _WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_FOLLOWS: Final = "something follows the compressed body; send one member"
+_ZSTD: Final = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+_ZSTD_WINDOW: Final = 23
+"""What every decoder is to support, by RFC 8878: 8 MB. It is memory that the sender asks for."""
 
 
 class RefusedError(Exception):
@@ -27,6 +33,21 @@ class RefusedError(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+class Inflate(Protocol):
+    """What decompressors of the standard library have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the compressed body was reached."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows that end."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """At most so much of what is in ``data``."""
 
 
 class BodyReader:
@@ -45,12 +66,11 @@ class BodyReader:
             FullError: too many bodies are being read.
         """
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in {"identity", "", *_WINDOW_BITS}:
-            raise RefusedError(415, f"content encoding {encoding!r}: send gzip or deflate")
+        inflate = _inflater(encoding)
         stream, parts = request.stream(), list[bytes]()
         try:
             async with asyncio.timeout(READ_TIMEOUT):
-                await self._collect(stream, encoding, request, parts)
+                await self._collect(stream, inflate, request, parts)
         except TimeoutError:
             raise RefusedError(408, f"the body took longer than {READ_TIMEOUT:g} s") from None
         except RefusedError:
@@ -61,12 +81,15 @@ class BodyReader:
         return b"".join(parts)
 
     async def _collect(
-        self, stream: AsyncIterator[bytes], encoding: str, request: Request, parts: list[bytes]
+        self,
+        stream: AsyncIterator[bytes],
+        inflate: Inflate | None,
+        request: Request,
+        parts: list[bytes],
     ) -> None:
         declared = request.headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared[:20]) > self.max_bytes:
             raise self._too_large()
-        inflate = zlib.decompressobj(_WINDOW_BITS[encoding]) if encoding in _WINDOW_BITS else None
         size = 0
         async for chunk in stream:
             # One byte more than allowed is enough to know; a bomb is never inflated whole.
@@ -79,9 +102,9 @@ class BodyReader:
             if self._held > 4 * self.max_bytes:
                 raise FullError("too many requests are being read")
         if inflate is not None and not inflate.eof:
-            raise RefusedError(400, f"the {encoding} body is cut short")
+            raise RefusedError(400, "the compressed body is cut short")
         if inflate is not None and inflate.unused_data:
-            raise RefusedError(400, f"something follows the {encoding} body; send one member")
+            raise RefusedError(400, _FOLLOWS)
 
     def _too_large(self) -> RefusedError:
         return RefusedError(
@@ -91,10 +114,32 @@ class BodyReader:
         )
 
 
-def _inflate(inflate: zlib._Decompress, chunk: bytes, limit: int) -> bytes:
+def _inflater(encoding: str) -> Inflate | None:
+    """A decompressor for a content encoding, ``None`` where none is needed."""
+    if encoding in {"identity", ""}:
+        return None
+    if encoding in _WINDOW_BITS:
+        return zlib.decompressobj(_WINDOW_BITS[encoding])
+    if encoding != "zstd":
+        raise RefusedError(415, f"content encoding {encoding!r}: send gzip, deflate or zstd")
     try:
-        return inflate.decompress(chunk, limit)
-    except zlib.error as error:
+        zstd: Any = import_module(_ZSTD)
+    except ImportError:
+        raise RefusedError(
+            415, f"no zstd here: send gzip, or pip install {_ZSTD} beside serve"
+        ) from None
+    inflate: Inflate = zstd.ZstdDecompressor(
+        options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW}
+    )
+    return inflate
+
+
+def _inflate(inflate: Inflate, chunk: bytes, limit: int) -> bytes:
+    if inflate.eof and chunk:
+        raise RefusedError(400, _FOLLOWS)
+    try:
+        return inflate.decompress(chunk, limit) if chunk else b""
+    except Exception as error:
         raise RefusedError(400, f"the body is not compressed as it says: {error}") from error
 
 

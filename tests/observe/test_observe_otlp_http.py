@@ -6,7 +6,10 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import sys
 import zlib
+from functools import partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 PROTOBUF = {"Content_Type": "application/x-protobuf"}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -59,7 +64,8 @@ def test_protobuf_is_answered_in_protobuf(server):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+    ("encoding", "compress"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", zstd.compress)],
 )
 def test_compressed_bodies_are_read(server, encoding, compress):
     answer = server.post("traces", compress(protobuf()), **PROTOBUF, Content_Encoding=encoding)
@@ -78,6 +84,27 @@ def test_spans_that_cannot_be_kept_are_counted_and_their_neighbours_are_kept(ser
     assert server.get("status")["ingest"]["rejected"] == 2
 
 
+def test_a_body_that_asks_for_more_memory_than_it_may_hold_gets_400(server):
+    wide = {zstd.CompressionParameter.window_log: 27}
+    compressor = zstd.ZstdCompressor(options=wide)
+    body = compressor.compress(protobuf()) + compressor.flush()
+    answer = server.post("traces", body, **PROTOBUF, Content_Encoding="zstd")
+    assert answer.status == 400
+
+
+def test_an_unknown_encoding_gets_415_and_hears_what_is_known(server):
+    answer = server.post("traces", protobuf(), **PROTOBUF, Content_Encoding="br")
+    assert answer.status == 415
+    assert "gzip, deflate or zstd" in status_pb2.Status.FromString(answer.body).message
+
+
+def test_without_a_decompressor_zstd_gets_415(server, monkeypatch):
+    monkeypatch.setitem(sys.modules, zstd.__name__, None)
+    answer = server.post("traces", zstd.compress(protobuf()), **PROTOBUF, Content_Encoding="zstd")
+    assert answer.status == 415
+    assert "pip install" in status_pb2.Status.FromString(answer.body).message
+
+
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
@@ -93,6 +120,9 @@ def test_spans_that_cannot_be_kept_are_counted_and_their_neighbours_are_kept(ser
         (b"\x1f\x8b broken", {**PROTOBUF, "Content_Encoding": "gzip"}),
         (gzip.compress(protobuf(), mtime=0)[:-9], {**PROTOBUF, "Content_Encoding": "gzip"}),
         (gzip.compress(protobuf(), mtime=0) * 2, {**PROTOBUF, "Content_Encoding": "gzip"}),
+        (b"not zstd at all", {**PROTOBUF, "Content_Encoding": "zstd"}),
+        (zstd.compress(protobuf())[:-3], {**PROTOBUF, "Content_Encoding": "zstd"}),
+        (zstd.compress(protobuf()) * 2, {**PROTOBUF, "Content_Encoding": "zstd"}),
     ],
 )  # fmt: skip
 def test_malformed_bodies_get_400_and_the_service_goes_on(server, body, headers):
@@ -114,11 +144,15 @@ def test_a_long_body_gets_413(start):
     assert server.post("traces", protobuf(), **PROTOBUF).status == 200
 
 
-def test_a_body_that_inflates_beyond_the_limit_gets_413(start):
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [("gzip", partial(gzip.compress, compresslevel=9, mtime=0)), ("zstd", zstd.compress)],
+)
+def test_a_body_that_inflates_beyond_the_limit_gets_413(start, encoding, compress):
     server = start(otlp_grpc_port=-1, max_request_bytes=1 << 20)
-    bomb = gzip.compress(b"\0" * (256 << 20), 9, mtime=0)
+    bomb = compress(b"\0" * (256 << 20))
     assert len(bomb) < 1 << 20
-    answer = server.post("traces", bomb, **PROTOBUF, Content_Encoding="gzip")
+    answer = server.post("traces", bomb, **PROTOBUF, Content_Encoding=encoding)
     assert answer.status == 413
     assert server.post("traces", protobuf(), **PROTOBUF).status == 200
 

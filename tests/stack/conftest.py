@@ -17,6 +17,7 @@ for folder in ("stack", "e2e", "export", "redaction", "canary", "chaos"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
 
 import otlp_sink  # noqa: E402
+from stack_backend import Serve  # noqa: E402
 from stack_collector import Collector  # noqa: E402
 from stack_sending import Sender  # noqa: E402
 from stack_sink import GrpcSink  # noqa: E402
@@ -105,6 +106,13 @@ def tempo() -> Iterator[GrpcSink]:
     found = GrpcSink()
     yield found
     found.down()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """`ffe-otel serve`, with nobody where InfluxDB should be."""
+    with Serve(tmp_path, "http://127.0.0.1:9") as found:
+        yield found
 
 
 @pytest.fixture

@@ -66,14 +66,14 @@ class Influx(Server):
 class Serve(Server):
     """`ffe-otel serve` on free ports, that writes to an InfluxDB."""
 
-    def __init__(self, folder: Path, influx: Influx) -> None:
+    def __init__(self, folder: Path, influx_url: str) -> None:
         page, otlp = free_ports(2)
         self.page, self.otlp_http = f"http://127.0.0.1:{page}", f"http://127.0.0.1:{otlp}"
         self.token = "trial-token"
         self.settings = {
             "FFE_OTEL__STATE_DIR": str(folder / "state"),
             "FFE_OTEL__SERVE__TOKEN": self.token,
-            "FFE_OTEL__METRICS__INFLUXDB__URL": influx.url,
+            "FFE_OTEL__METRICS__INFLUXDB__URL": influx_url,
             "FFE_OTEL__METRICS__INFLUXDB__USERNAME": WRITER[0],
             "FFE_OTEL__METRICS__INFLUXDB__PASSWORD": WRITER[1],
             "FFE_OTEL__METRICS__INFLUXDB__FLUSH_INTERVAL_SECONDS": "0.2",

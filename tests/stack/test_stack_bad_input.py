@@ -37,7 +37,7 @@ class Pipeline:
         self.influx = Influx(disk)
         self.influx.log_file = folder / "influxd.log"
         self.influx.run()
-        self.serve = Serve(folder, self.influx)
+        self.serve = Serve(folder, self.influx.url)
         self.serve.env["FFE_OTEL__METRICS__INFLUXDB__BATCH_SIZE"] = "200"
         self.serve.init_influx()
         self.serve.run()

@@ -6,31 +6,23 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from chaos_engine import DRAIN, Engine, spool_files
-from stack_backend import Serve
 from stack_server import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from stack_backend import Serve
     from stack_collector import Collector
     from stack_sink import GrpcSink
 
 PROMISED_SECONDS = 0.25
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """The backend, with nobody where InfluxDB should be."""
-    with Serve(tmp_path, SimpleNamespace(url="http://127.0.0.1:9")) as found:  # type: ignore[arg-type]
-        yield found
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Prometheus(Server):
 def pipeline(tmp_path, make_collector):
     """Everything behind the engine, running."""
     influx = Influx(tmp_path).run()
-    serve = Serve(tmp_path, influx)
+    serve = Serve(tmp_path, influx.url)
     serve.init_influx()
     serve.run()
     tempo = GrpcSink().up()

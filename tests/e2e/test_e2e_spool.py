@@ -83,3 +83,74 @@ def test_nothing_secret_is_in_the_spool(tmp_path: Path) -> None:
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*.spool"))
     assert b"visible" in stored
     assert secret.encode() not in stored
+
+
+def test_what_is_logged_last_reaches_the_spool_of_each_log_exporter(tmp_path: Path) -> None:
+    pytest.importorskip("grpc")
+    run(
+        """
+        import atexit, logging, ffe_otel
+        # Registered before ours, so it runs after the providers were shut down.
+        atexit.register(lambda: logging.getLogger("engine").warning("the very last line"))
+        handle = ffe_otel.install()
+        logging.getLogger("engine").warning("an earlier line")
+        """,
+        tmp_path,
+        OTEL_LOGS_EXPORTER="otlp,otlp_proto_grpc",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+        FFE_OTEL__STATE_DIR=str(tmp_path),
+        FFE_OTEL__LOGGING__OUTPUTS__CONSOLE="false",
+    )
+    spools = list((tmp_path / "spool").glob("logs-*"))
+    assert len(spools) == 2
+    for spool in spools:
+        stored = b"".join(path.read_bytes() for path in spool.rglob("*.spool"))
+        assert stored.count(b"an earlier line") == 1
+        assert stored.count(b"the very last line") == 1
+
+
+def test_a_log_provider_that_the_engine_sets_later_takes_nothing_away(
+    tmp_path: Path, sink: Sink
+) -> None:
+    secret = "sk-" + "made-up-for-the-test-0123456789"
+    done = run(
+        f"""
+        import logging, ffe_otel
+        handle = ffe_otel.install()
+
+        from opentelemetry import _logs
+        from opentelemetry.instrumentation.logging.handler import LoggingHandler
+        from opentelemetry.sdk._logs import LoggerProvider
+        from opentelemetry.sdk._logs.export import (
+            LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor,
+        )
+
+        class Exporter(LogRecordExporter):
+            def export(self, batch):
+                for data in batch:
+                    print(data.log_record.body)
+                return LogRecordExportResult.SUCCESS
+
+            def shutdown(self, **_):
+                pass
+
+            def force_flush(self, timeout_millis=0):
+                return True
+
+        own = LoggerProvider()
+        own.add_log_record_processor(SimpleLogRecordProcessor(Exporter()))
+        logging.getLogger("opentelemetry").setLevel("ERROR")  # it says that ours stays
+        _logs.set_logger_provider(own)
+        log = logging.getLogger("engine")
+        log.addHandler(LoggingHandler(logger_provider=own))
+        log.warning("log in with password={secret}")
+        """,
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        FFE_OTEL__LOGGING__OUTPUTS__CONSOLE="false",
+    )
+    [own] = done.stdout.splitlines()
+    [ours] = [record.body.string_value for record in sink.logs() if not record.event_name]
+    assert own == ours
+    assert ours.startswith("log in with password=")
+    assert secret not in ours

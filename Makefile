@@ -43,7 +43,7 @@ else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not stack and not chaos" $(PYTEST_ARGS)
 endif
 
-chaos: $(VENV)/.dev-$(RESOLUTION) ## Kill processes, break endpoints and disks (CHAOS=full: 100 kills)
+chaos: $(VENV)/.dev-$(RESOLUTION) ## Kill processes, break endpoints and disks (CHAOS=full: a hundred times)
 	CHAOS=$(CHAOS) $(BIN)/python -m pytest -m chaos -n 2 tests/chaos $(PYTEST_ARGS)
 
 collector: ## Build the OpenTelemetry Collector of collector/builder.yaml; prints its path

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """An OTLP/HTTP endpoint that reads what it is sent and counts it; keeps nothing.
 
-``python otlp_counter.py`` prints the port it listens on. ``GET /`` answers with the counts
-since the last time it was asked.
+``python otlp_counter.py [PORT]`` prints the port it listens on. ``GET /`` answers with the
+counts since the last time it was asked.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -89,6 +90,6 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()

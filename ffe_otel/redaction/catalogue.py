@@ -7,7 +7,6 @@ it promises is in its examples, which a test runs.
 
 from __future__ import annotations
 
-import re
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
@@ -17,32 +16,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import yaml
 
 from ffe_otel import semconv
-from ffe_otel.redaction.checks import CHECKS
-from ffe_otel.redaction.names import NameIndex, squash
+from ffe_otel.redaction.lint import pattern_problems, problems
+from ffe_otel.redaction.names import NameIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ffe_otel.redaction.spans import Detector, SelfGated
 
-KINDS: Final = frozenset(
-    {"key", "query", "shape", "word", "userinfo", "pem", "literal", "card", "iban", "email",
-     "phone", "phrase", "detector"}
-)  # fmt: skip
-VALUES: Final = frozenset({"any", "opaque", "random", "mixed"})
-WHERE: Final = frozenset({"", "query"})
-WORDS: Final = frozenset({"", "whole", "last", "alone"})
-EXTENTS: Final = frozenset({"word", "scheme", "line"})
-_ID: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEFAULT_FILE: Final = "default_rules.yaml"
 _SECTIONS: Final = frozenset({"version", "rules", "jurisdictions", "allow"})
-# A character class, an escaped character, or any other character: the lint steps over
-# the first two, where `*` and `+` are plain characters.
-TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
-_OPEN_REPEAT: Final = re.compile(r"\{\d*,\}")
-_BOUND: Final = re.compile(r"\{(?:[0-9]{0,9},)?([0-9]{1,9})\}")
-_LOOKAROUND: Final = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|\\[1-9]")
 
 
 DetectorMaker: TypeAlias = "Callable[[Rule], Detector | SelfGated]"
@@ -285,7 +269,7 @@ def _allow_list(document: Mapping[str, Any], source: str) -> AllowList:
             "there are keys, patterns, values"
         )
     for pattern in given.get("patterns", ()):
-        for problem in _pattern_problems(pattern):
+        for problem in pattern_problems(pattern):
             raise CatalogueError(f"{source}: allow: {pattern!r}: {problem}")
     return AllowList(
         frozenset(given.get("keys", ())),
@@ -301,7 +285,7 @@ def _rules(entries: Sequence[Any], source: str) -> Iterator[Rule]:
             raise CatalogueError(f"{where}: a mapping is needed, not {entry!r}")
         where += f" ({entry.get('id', 'without id')})"
         rule = _rule(entry, where)
-        for problem in _problems(rule):
+        for problem in problems(rule):
             raise CatalogueError(f"{where}: {problem}")
         yield rule
 
@@ -322,63 +306,3 @@ def _rule(entry: Mapping[str, Any], where: str) -> Rule:
             raise CatalogueError(f"{where}: {name} must be a {what}, not {value!r}")
         arguments[name] = given
     return Rule(**arguments)
-
-
-def _problems(rule: Rule) -> Iterator[str]:
-    if not _ID.fullmatch(rule.id):
-        yield "id must be 2 to 40 lower-case letters, digits and hyphens"
-    for option, allowed in (
-        ("kind", KINDS),
-        ("values", VALUES),
-        ("extent", EXTENTS),
-        ("words", WORDS),
-        ("where", WHERE),
-        ("check", CHECKS),
-    ):
-        if (value := getattr(rule, option)) not in allowed:
-            yield f"{option} is {value!r}, must be one of {', '.join(sorted(allowed))}"
-    if rule.kind in {"key", "query"} and not (rule.names and all(map(squash, rule.names))):
-        yield "names must be given"
-    if rule.kind == "shape":
-        yield from _shape_problems(rule)
-    if rule.kind == "word" and rule.pattern:
-        yield from _pattern_problems(rule.pattern)
-
-
-def _shape_problems(rule: Rule) -> Iterator[str]:
-    if not rule.anchors or any(
-        len(a) < 3 or a != a.lower() or not a.isascii() for a in rule.anchors
-    ):
-        yield "anchors must be given: lower-case ASCII texts of 3 or more characters"
-    if not 0 <= rule.lead <= 64:
-        yield "lead must be between 0 and 64"
-    yield from _pattern_problems(rule.pattern, rule.tail)
-
-
-def _pattern_problems(pattern: str, tail: str = "") -> Iterator[str]:
-    try:
-        compiled = re.compile(pattern, re.ASCII)
-        re.compile(f"[{tail or 'x'}]", re.ASCII)
-    except re.error as error:
-        yield f"pattern or tail is no regular expression: {error}"
-        return
-    if compiled.match(""):
-        yield "pattern must not match the empty text"
-    for position, what in _open_ended(pattern):
-        yield f"pattern has {what} at character {position}: it would not take linear time"
-    if unknown := sorted(set(compiled.groupindex) - {"secret"}):
-        yield f"pattern has groups called {', '.join(unknown)}; only 'secret' means something"
-
-
-def _open_ended(pattern: str) -> Iterator[tuple[int, str]]:
-    """Constructs that cost more than linear time, or that RE2 does not know."""
-    for token in TOKEN.finditer(pattern):
-        start = token.start()
-        if token[0] in {"*", "+"}:
-            yield start, f"an unbounded repeat ({token[0]})"
-        elif token[0] == "{" and _OPEN_REPEAT.match(pattern, start):
-            yield start, "an unbounded repeat ({n,})"
-        elif token[0] == "{" and (bound := _BOUND.match(pattern, start)) and int(bound[1]) > 1000:
-            yield start, "a repeat of more than 1000, which RE2 refuses"
-        elif _LOOKAROUND.match(pattern, start):
-            yield start, "a look-around, a condition or a back-reference"

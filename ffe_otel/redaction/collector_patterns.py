@@ -18,7 +18,7 @@ import re
 import string
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from ffe_otel.redaction.catalogue import TOKEN
+from ffe_otel.redaction.lint import TOKEN
 from ffe_otel.redaction.names import squash
 
 if TYPE_CHECKING:

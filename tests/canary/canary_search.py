@@ -102,12 +102,9 @@ class Search:
     ) -> bool:
         if not _DIGITS.issuperset(data[at : at + LENGTH]):
             return False
-        # Eight decimal digits of a hexadecimal secret may be those of any measured value.
-        longer = packed or (data[at : at + LENGTH].isdigit() and not self._is_number(owner))
+        # Eight decimal digits of a longer secret may be those of any measured value.
+        longer = packed or data[at : at + LENGTH].isdigit()
         return _in_own_number(data, at, own_ids) or (longer and self._too_short(owner, data, at))
-
-    def _is_number(self, owner: int) -> bool:
-        return not any(part.isalnum() and not part.isdigit() for part in self._hidden(owner))
 
     def _hidden(self, owner: int) -> tuple[str, ...]:
         return self._rows[owner].secret.hidden
@@ -115,6 +112,7 @@ class Search:
     def _too_short(self, owner: int, data: bytes, at: int) -> bool:
         around = data[max(0, at - _SURE + LENGTH) : at + _SURE]
         parts = [part.encode() for part in self._hidden(owner)]
+        # Of a shorter number all digits count.
         return not any(
             part[start : start + _SURE] in around
             for part in parts

@@ -67,8 +67,8 @@ def test_in_packed_data_only_twelve_digits_are_a_finding(search: Search) -> None
     assert list(search.find(b"ffff" + HEX[2:14].encode(), packed=True))
 
 
-def test_eight_decimal_digits_of_a_hexadecimal_secret_are_no_finding_but_of_a_number() -> None:
-    search = Search([row("ab1234567890cd"), row("9876543210", "row-00002z")])
-    assert not list(search.find(b'"sum": 0.34567890'))
-    assert list(search.find(b"ab1234567890"))
-    assert {one.row.mark for one in search.find(b"76543210")} == {"row-00002z"}
+def test_of_decimal_digits_twelve_are_a_finding_or_a_whole_number() -> None:
+    search = Search([row("ab1234567890123cd"), row("9876543210", "row-00002z")])
+    assert not list(search.find(b'"sum": 0.34567890, "count": 98765432'))
+    assert {one.row.mark for one in search.find(b"123456789012")} == {"row-00001z"}
+    assert {one.row.mark for one in search.find(b'"9876543210"')} == {"row-00002z"}

@@ -30,7 +30,8 @@ def stretch(text):
 @given(st.lists(LINES, min_size=6, max_size=12), st.integers(50, 5_000))
 def test_pieces_give_what_the_whole_gives(texts, step):
     # Whatever is open is closed again after each part, and a part is shorter than the margin.
-    text = "\n".join(f"{part[:900]}\n{'plain words ' * 40}\n<.'\"`\n" for part in texts)
+    closing = '<.\'"`\\"'
+    text = "\n".join(f"{part[:900]}\n{'plain words ' * 40}\n{closing}\n" for part in texts)
     found = list(pieces(text, block=500, margin=2_500, step=step))
     assert "".join(piece.text for piece in found) == text
     assert "".join(piece.redacted() for piece in found) == stretch(text)

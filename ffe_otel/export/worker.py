@@ -28,8 +28,8 @@ class _Request(NamedTuple):
 class Worker(Generic[T]):
     """Takes items on any thread and delivers them, in order and in batches, on its own.
 
-    ``put`` takes no lock and wakes nobody until the queue is half full: the worker looks by
-    itself ten times a second, so that there is something to do together. Where no thread
+    ``put`` takes no lock and wakes nobody until a batch waits: the worker looks by itself
+    ten times a second, so that there is something to do together. Where no thread
     can run (switched off, closed, the interpreter is shutting down) items are delivered on
     the thread that brought them.
 
@@ -65,7 +65,8 @@ class Worker(Generic[T]):
     ) -> None:
         self._deliver = deliver
         self._capacity = capacity
-        self._wake_at = max(1, capacity // 2)
+        self._wake_at = max(1, min(BATCH, capacity // 2))
+        self._press_at = max(1, capacity // 4)
         self._dropped = dropped
         self._name = name
         self._step = step
@@ -138,8 +139,8 @@ class Worker(Generic[T]):
 
     @property
     def pressed(self) -> bool:
-        """Whether the queue is half full, so that there is no time to lose."""
-        return len(self._queue) >= self._wake_at
+        """Whether a quarter of the queue is full, so that there is no time to lose."""
+        return len(self._queue) >= self._press_at
 
     def _reset(self) -> None:
         self._queue = deque()

@@ -32,7 +32,7 @@ def work(number):
     end = time.monotonic() + 0.02
     while time.monotonic() < end:
         with tracer.start_as_current_span("settle", attributes={{"order": number}}):
-            log.info("settling %d", number)
+            log.info("settling %d", sum(range(2_000)))
 
 async def order(number):
     with ffe_otel.cycle(["BTCUSD"]), ffe_otel.trade("BTCUSD", "BUY", "mock") as trade:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from otlp_sink import attributes
 from programs import run
 
 if TYPE_CHECKING:
@@ -154,3 +155,25 @@ def test_a_log_provider_that_the_engine_sets_later_takes_nothing_away(
     assert own == ours
     assert ours.startswith("log in with password=")
     assert secret not in ours
+
+
+def test_log_records_in_the_spool_keep_to_the_asked_length(tmp_path: Path, sink: Sink) -> None:
+    program = """
+    import logging, ffe_otel
+    handle = ffe_otel.install()
+    log = logging.getLogger("engine")
+    log.setLevel("INFO")
+    log.info("long", extra={"note": "ab " * 100, "deep": {"in": "cd " * 100}})
+    log.info("short", extra={"note": "ab"})
+    """
+    run(
+        program,
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        FFE_OTEL__STATE_DIR=str(tmp_path),
+        OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT="30",
+    )
+    found = {record.body.string_value: attributes(record) for record in sink.logs()}
+    assert found["short"]["note"] == "ab"
+    assert len(found["long"]["note"]) == 30
+    assert "cd " * 11 not in str(found["long"]["deep"])

@@ -23,6 +23,8 @@ from opentelemetry.trace import use_span
 from ffe_otel import semconv
 from ffe_otel.capture.logs import freeze
 from ffe_otel.correlation import correlation_id
+from ffe_otel.redaction import Redactor, load_catalogue
+from ffe_otel.redaction.records import redact_line
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary()
@@ -354,3 +356,20 @@ def test_an_attribute_that_a_filter_puts_in_again_keeps_its_meaning(start, logge
         ("two", 2, "WARNING"),
     ]
     assert [type(line["line"]) for line in lines] == [int, int]
+
+
+@pytest.mark.parametrize("field", ["lineno", "thread"])
+def test_a_secret_in_place_of_a_number_does_not_leave(start, logger, field):
+    secret = "token=" + "hunter2" * 3
+    bench = start(redactor=lambda line: redact_line(line, Redactor(load_catalogue())))
+
+    def put_in(record):
+        setattr(record, field, secret)
+        return True
+
+    logger.addFilter(put_in)
+    logger.propagate = False  # handlers of the tests' own cannot format it
+    logger.warning("one")
+    assert secret not in bench.text()
+    [record] = bench.records()
+    assert secret not in str(dict(record.attributes))

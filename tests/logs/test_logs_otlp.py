@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanContext, TraceFlags, use_span
 from ffe_otel import semconv
 from ffe_otel.capture.logs import otlp
 from ffe_otel.capture.logs.line import Line
-from ffe_otel.capture.logs.otlp import encoded, log_record
+from ffe_otel.capture.logs.otlp import attributes_of, encoded, log_record
 from ffe_otel.capture.logs.reading import read
 from ffe_otel.capture.logs.record import snapshot
 from ffe_otel.capture.logs.site import Sites, severity
@@ -265,5 +265,5 @@ def test_a_line_that_is_encoded_at_once_is_the_same_record(extra, ids, failing):
         record.ClearField("attributes")
         return record, [(pair.key, pair.value.SerializeToString()) for pair in attributes]
 
-    at_once = encode.encode_log_request(Resource({}), [(None, encoded(line))])
+    at_once = encode.encode_log_request(Resource({}), [(None, encoded(line, *attributes_of(line)))])
     assert decoded(at_once) == decoded(encode.encode_logs([readable]))

@@ -68,9 +68,16 @@ class OtlpOutput:
                 taker = takers.get(name)
                 if taker is None:
                     taker = takers[name] = _taker(self._logger(name), direct=spool is not None)
-                if needed <= taker.room:
+                attributes, event = attributes_of(line)
+                if (
+                    spool is not None
+                    and needed <= taker.room
+                    and spool.keeps_whole(line.content.get(MESSAGE), attributes)
+                    and spool.keeps_whole(event, line.site.attributes)
+                ):
                     resource = taker.logger.resource
-                    records.append((taker.logger.instrumentation_scope, encoded(line)))
+                    record = encoded(line, attributes, event)
+                    records.append((taker.logger.instrumentation_scope, record))
                     taker.counted()
                 else:
                     _emit(taker.logger, log_record(line))
@@ -123,13 +130,12 @@ def _taker(logger: Any, *, direct: bool) -> _Taker:
 _OF_EXCEPTION: Final = 3
 
 
-def encoded(line: Line) -> bytes:
-    """A line as a LogRecord of OTLP."""
-    attributes, event = _attributes(line)
+def encoded(line: Line, attributes: dict[str, Any], event: str | None) -> bytes:
+    """A line as a LogRecord of OTLP, with what :func:`attributes_of` gave for it."""
     site = line.site
     own = site.encoded
     if not site.attributes.keys().isdisjoint(attributes):
-        attributes |= site.attributes
+        attributes = attributes | site.attributes
         own = encode.encode_log_site(site.severity.value, site.severity_text, {})
     taken = line.reading.snapshot
     return encode.encode_log(
@@ -172,7 +178,7 @@ def _emit(logger: Any, record: SafeLogRecord) -> None:
 def log_record(line: Line) -> SafeLogRecord:
     """Translate a line."""
     site = line.site
-    attributes, event = _attributes(line)
+    attributes, event = attributes_of(line)
     return SafeLogRecord(
         timestamp=line.reading.unix_nano,
         observed_timestamp=time_ns(),
@@ -195,7 +201,7 @@ def _context(taken: Snapshot) -> Context:
     return set_span_in_context(NonRecordingSpan(span), Context())
 
 
-def _attributes(line: Line) -> tuple[dict[str, Any], str | None]:
+def attributes_of(line: Line) -> tuple[dict[str, Any], str | None]:
     """Attributes of a line, beside those of its place, and the name of the event that it is."""
     content = line.content
     attributes: dict[str, Any] = content.copy()

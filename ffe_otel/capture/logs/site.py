@@ -142,8 +142,9 @@ def _site(place: _Place, line: Mapping[str, Any], code: Mapping[str, Any]) -> Si
     text = _TEXTS.get(level, level) if isinstance(level, str) else None
     attributes = {
         semconv.CODE_FUNCTION_NAME: tail[reading.FUNCTION],
-        semconv.CODE_LINE_NUMBER: place.line,
-        semconv.THREAD_ID: place.thread_id,
+        # Numbers as they are; whatever else somebody has put there is redacted or left out.
+        semconv.CODE_LINE_NUMBER: place.line if type(place.line) is int else line.get(reading.LINE),
+        semconv.THREAD_ID: place.thread_id if type(place.thread_id) is int else None,
         **code,
     }
     return Site(

@@ -26,10 +26,11 @@ from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.export.worker import Worker
 from ffe_otel.redaction.pace import resting
 from ffe_otel.redaction.records import redact_resource, redact_scope
+from ffe_otel.redaction.records.safe import fits
 from ffe_otel.redaction.texts import log_texts, span_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
@@ -182,6 +183,11 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
             )
         )
 
+    def keeps_whole(self, body: object, attributes: Mapping[str, object]) -> bool:
+        """Whether a record is no longer than allowed, so that nothing has to be cut off."""
+        lengths = self._seam.lengths
+        return fits((body,), lengths.text) and fits(attributes.values(), lengths.logs)
+
     def append_encoded(
         self, resource: Resource, records: Sequence[tuple[InstrumentationScope, bytes]]
     ) -> None:
@@ -189,7 +195,8 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
 
         Args:
             resource: of all of them; not redacted yet.
-            records: each with its scope, which is not redacted yet.
+            records: each with its scope, which is not redacted yet. They are stored as they are:
+                see :meth:`keeps_whole`.
         """
         redactor, longest = self._seam.redactor, self._seam.lengths.text
         with self._guarded(len(records)):

@@ -31,7 +31,7 @@ class SafeLogRecord(LogRecord):
         if content != self._known:
             return False
         attributes, *texts, _ = content
-        return _fits(attributes.values(), value_limit) and _fits(texts, limit)
+        return fits(attributes.values(), value_limit) and fits(texts, limit)
 
 
 def _content(record: LogRecord) -> tuple[Any, ...]:
@@ -41,7 +41,7 @@ def _content(record: LogRecord) -> tuple[Any, ...]:
     return copied, record.body, record.severity_text, record.event_name, record.exception
 
 
-def _fits(values: Any, limit: int | None) -> bool:
+def fits(values: Any, limit: int | None) -> bool:
     """Whether all are texts within the limit or scalars; what holds others has to be walked."""
     for value in values:
         if isinstance(value, str):

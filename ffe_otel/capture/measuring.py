@@ -196,7 +196,8 @@ class Measurements:
         if not self._lock.acquire(blocking=wait):
             return
         try:
-            for deferred in resting(self._deferred):
+            # Who does not wait for others is the engine's thread, and has no time for rests.
+            for deferred in resting(self._deferred) if wait else self._deferred:
                 if deferred.dirty:
                     deferred.hand_over()
         finally:

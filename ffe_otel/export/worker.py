@@ -139,8 +139,8 @@ class Worker(Generic[T]):
 
     @property
     def pressed(self) -> bool:
-        """Whether a quarter of the queue is full, so that there is no time to lose."""
-        return len(self._queue) >= self._press_at
+        """Whether there is no time to lose: a quarter of the queue is full, or somebody waits."""
+        return self._inline or len(self._queue) >= self._press_at
 
     def _reset(self) -> None:
         self._queue = deque()

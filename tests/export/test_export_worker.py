@@ -236,3 +236,22 @@ def test_a_signal_handler_may_flush(make, sink):
         worker.put(number)
         assert worker.flush(10)
     assert sink.items == list(range(50))
+
+
+def test_who_delivers_what_he_brought_has_no_time_for_rests(make):
+    threaded, inline = make(capacity=400), make(threaded=False)
+    assert inline.pressed
+    assert not threaded.pressed
+    assert threaded.close(10)
+    assert threaded.pressed
+
+
+def test_there_is_no_time_when_a_quarter_of_the_queue_waits(make, sink):
+    worker = make(capacity=400)
+    sink.open.clear()
+    worker.put(0)
+    wait_until(lambda: worker.waiting == 0)
+    for number in range(100):
+        assert not worker.pressed
+        worker.put(number)
+    assert worker.pressed

@@ -25,6 +25,20 @@ def drawn(page, chart):
     )
 
 
+GRID_TAKES = """async ([chart, colour]) => {
+  for (;;) {
+    await new Promise(requestAnimationFrame);
+    // A chart is drawn anew when data or colours change, so that its canvas may be replaced.
+    const canvas = document.querySelector(`[data-chart="${chart}"] canvas`);
+    if (!canvas?.width) continue;
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    for (let i = 0; i < data.length; i += 4)
+      if (colour.every((value, part) => data[i + part] === value)) return;
+  }
+}"""
+"""Waits until the lines of a chart's grid have a colour."""
+
+
 def test_the_board_draws_its_charts(page, server) -> None:
     page.goto(f"{server.url}#/metrics")
     expect(page.locator(".chart .u-over")).to_have_count(15)
@@ -97,10 +111,10 @@ def test_a_metric_that_never_came_is_no_error(page, server, stub) -> None:
 def test_charts_follow_the_colour_scheme(page, server) -> None:
     page.goto(f"{server.url}#/metrics")
     expect(page.locator(".chart .u-over")).to_have_count(15)
-    light = page.locator('[data-chart="memory"] canvas').screenshot()
+    page.evaluate(GRID_TAKES, ["memory", [231, 234, 239, 255]])
     page.emulate_media(color_scheme="dark")
     expect(page.locator("body")).to_have_css("background-color", "rgb(13, 15, 19)")
-    assert page.locator('[data-chart="memory"] canvas').screenshot() != light
+    page.evaluate(GRID_TAKES, ["memory", [33, 38, 46, 255]])
     expect(page.locator(".chart .u-over")).to_have_count(15)
 
 

@@ -72,6 +72,7 @@ class Loader:
         self._publish = publish
         self._failures = 0
         self._arrived = 0
+        self._burst = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._retention_at = time.monotonic() + RETENTION_PERIOD
@@ -112,7 +113,7 @@ class Loader:
             self._wake.clear()
             if not self._load_all():
                 self._wake_later()
-        if time.monotonic() >= self._retention_at or self._crowded():
+        if self._crowded() or time.monotonic() >= self._retention_at:
             self._retention_at = time.monotonic() + RETENTION_PERIOD
             self._retire()
 
@@ -120,8 +121,15 @@ class Loader:
         """Whether so much has arrived that rows have to go before their turn."""
         if self._arrived < LOOK * self._limits.size:
             return False
-        self._arrived = 0
-        return crowded(self._database, self._journal.size, self._limits)
+        self._burst, self._arrived = min(self._arrived, LOAD_BYTES), 0
+        return crowded(self._database, self._spoken_for(), self._limits)
+
+    def _spoken_for(self) -> int:
+        """Bytes of the limit that rows may not fill: what waits, and a burst like the last.
+
+        Until a checkpoint the burst is there twice, as blocks and in the write-ahead log.
+        """
+        return self._journal.size + 2 * self._burst
 
     def _wake_later(self) -> None:
         self._stopping.wait(RETRY)
@@ -253,7 +261,7 @@ class Loader:
         self._load_all()
         self._journal.quarantine.retire(self._limits.age * DAY_SECONDS)
         try:
-            retired = enforce(self._database, self._journal.size, self._limits)
+            retired = enforce(self._database, self._spoken_for(), self._limits)
         except duckdb.Error as error:
             self._note(f"old rows could not be retired: {_first_line(error)}")
             return

@@ -48,14 +48,17 @@ class RetentionLimits:
     age: float
 
 
-def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> str:
-    """Retire what is too old or too much; a sentence that says what went, or nothing."""
+def enforce(database: Database, spoken_for: int, limits: RetentionLimits) -> str:
+    """Retire what is too old or too much; a sentence that says what went, or nothing.
+
+    ``spoken_for`` bytes of the limit are not for rows.
+    """
     _drop_old_asides(database)
     connection = database.writer
     cutoff = time.time_ns() - int(limits.age * DAY_NS)
     removed = _remove(connection, cutoff, arrival=True)
     reason = "older than the configured age"
-    held, room = _used(database), _room(journal_bytes, limits)
+    held, room = _used(database), _room(spoken_for, limits)
     if held > FILL * room:
         share = 1 - TARGET * room / held
         cutoff = _oldest(connection, min(max(share, 0.05), 1.0))
@@ -71,13 +74,13 @@ def enforce(database: Database, journal_bytes: int, limits: RetentionLimits) -> 
     return text
 
 
-def crowded(database: Database, journal_bytes: int, limits: RetentionLimits) -> bool:
+def crowded(database: Database, spoken_for: int, limits: RetentionLimits) -> bool:
     """Whether rows fill more than their share; cheap, nothing is deleted."""
-    return _used(database) > FILL * _room(journal_bytes, limits)
+    return _used(database) > FILL * _room(spoken_for, limits)
 
 
-def _room(journal_bytes: int, limits: RetentionLimits) -> int:
-    return max(limits.size - journal_bytes, 0)
+def _room(spoken_for: int, limits: RetentionLimits) -> int:
+    return max(limits.size - spoken_for, 0)
 
 
 def _used(database: Database) -> int:

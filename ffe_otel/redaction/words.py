@@ -61,7 +61,16 @@ class WordDetector:
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: 16 letters and digits in a row."""
-        return _TELLTALE in low.encode("ascii").translate(_CLASSES)
+        return next(self.places(low), None) is not None
+
+    @staticmethod
+    def places(low: str) -> Iterator[int]:
+        """Where as many stand in a row; of a longer row several places."""
+        shape = low.encode("ascii").translate(_CLASSES)
+        position = shape.find(_TELLTALE)
+        while position >= 0:
+            yield position
+            position = shape.find(_TELLTALE, position + _SHORTEST)
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the words (see :class:`Detector`)."""

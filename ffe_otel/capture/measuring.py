@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from ffe_otel.capture.aggregating import Target
 
-CAPACITY: Final = 1_000
-"""Measurements with the same labels that wait; more are taken on by who brings them."""
+CAPACITY: Final = 4_000
+"""Measurements with the same labels that wait; who brings more takes these to the SDK."""
 _MOST_SERIES: Final = 10_000
 # Exact types: whatever else an attribute holds may change before it is looked at.
 _IMMUTABLE: Final = frozenset({str, bool, int, float, bytes, type(None)})
@@ -93,23 +93,27 @@ class _Deferred:
         """Hand what waits to the SDK."""
         self.dirty = False
         for series in list(self.series.values()):
-            waiting = series.waiting
-            if not waiting:
-                continue
-            items = [waiting.popleft() for _ in range(len(waiting) // _FIELDS * _FIELDS)]
-            batch = Batch(
-                self.instrument,
-                self.measure,
-                series.labels,
-                *(items[field::_FIELDS] for field in range(_FIELDS)),
-            )
-            try:
-                if series.target is None or series.target.outdated:
-                    series.target = find_target(batch)
-                else:
-                    series.target.apply(batch)
-            except Exception:  # noqa: BLE001 - one set of labels may not take others with it
-                _failed()
+            self.hand_over_series(series)
+
+    def hand_over_series(self, series: _Series) -> None:
+        """Hand what waits with the same labels to the SDK."""
+        waiting = series.waiting
+        items = [waiting.popleft() for _ in range(len(waiting) // _FIELDS * _FIELDS)]
+        if not items:
+            return
+        batch = Batch(
+            self.instrument,
+            self.measure,
+            series.labels,
+            *(items[field::_FIELDS] for field in range(_FIELDS)),
+        )
+        try:
+            if series.target is None or series.target.outdated:
+                series.target = find_target(batch)
+            else:
+                series.target.apply(batch)
+        except Exception:  # noqa: BLE001 - one set of labels may not take others with it
+            _failed()
 
 
 class Measurements:
@@ -181,27 +185,28 @@ class Measurements:
             waiting.extend((amount, context or get_current(), time_ns()))
             deferred.dirty = True
             if len(waiting) > CAPACITY * _FIELDS:
-                # Whoever measures waits for nobody: if somebody hands over already, even this
-                # thread further up, that is enough.
-                self.drain(wait=False)
+                self._relieve(deferred, series)
 
         return take
 
-    def drain(self, *, wait: bool = True) -> None:
-        """Hand what waits to the SDK; never raises.
-
-        Args:
-            wait: for another thread that does the same.
-        """
-        if not self._lock.acquire(blocking=wait):
-            return
-        try:
-            # Who does not wait for others is the engine's thread, and has no time for rests.
-            for deferred in resting(self._deferred) if wait else self._deferred:
+    def drain(self) -> None:
+        """Hand what waits to the SDK, on a thread of our own or a reader's; never raises."""
+        with self._lock:
+            for deferred in resting(self._deferred):
                 if deferred.dirty:
                     deferred.hand_over()
-        finally:
-            self._lock.release()
+
+    def _relieve(self, deferred: _Deferred, series: _Series) -> None:
+        """Hand over what waits with the same labels, on the thread that measures.
+
+        It waits for nobody: if somebody hands over already, even this thread further up, that
+        is enough.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                deferred.hand_over_series(series)
+            finally:
+                self._lock.release()
 
     def _after_fork(self) -> None:
         # What waits is the parent's to count.

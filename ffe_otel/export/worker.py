@@ -175,10 +175,11 @@ class Worker(Generic[T]):
             # Asked to empty the queue, or at least to make room.
             remaining = len(self._queue) if request else min(len(self._queue), BATCH)
             with self._delivering:
+                more = self._step()
                 while remaining > 0:
                     remaining -= self._deliver_batch()
+                    more = self._step()
                 self._report_drops()
-            more = self._step()
             if request:
                 request.reply.put(True)
                 if request.stop:

@@ -347,6 +347,22 @@ def test_who_measures_waits_for_nobody_who_empties_the_queue() -> None:
     assert metric.data.data_points[0].value == CAPACITY + 2
 
 
+def test_who_measures_too_much_takes_only_his_own_along() -> None:
+    reader = InMemoryMetricReader()
+    provider = FfeMeterProvider([reader], shutdown_on_exit=False)
+    counter = provider.get_meter("scope").create_counter("c")
+    for _ in range(5):
+        counter.add(1, {"a": "seldom"})
+    for _ in range(CAPACITY + 1):
+        counter.add(1, {"a": "often"})
+
+    assert provider.measurements.waiting == 5
+    data: Any = reader.get_metrics_data()
+    [metric] = data.resource_metrics[0].scope_metrics[0].metrics
+    found = {point.attributes["a"]: point.value for point in metric.data.data_points}
+    assert found == {"seldom": 5, "often": CAPACITY + 1}
+
+
 def test_labels_beyond_bounds_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ffe_otel.capture.measuring._MOST_SERIES", 3)
     theirs = Readings(MeterProvider, [], None, None)

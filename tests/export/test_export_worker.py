@@ -30,6 +30,7 @@ class Sink:
         self.open.set()
         self.threads: set[str] = set()
         self.pieces = 0
+        self.seen_by_steps: list[int] = []
 
     def deliver(self, batch):
         self.threads.add(threading.current_thread().name)
@@ -40,6 +41,7 @@ class Sink:
         self.dropped += count
 
     def step(self):
+        self.seen_by_steps.append(len(self.items))
         self.pieces = max(0, self.pieces - 1)
         return self.pieces > 0
 
@@ -84,6 +86,16 @@ def test_items_arrive_without_being_asked_for(make, sink):
     worker = make()
     worker.put(1)
     wait_until(lambda: sink.items == [1])
+
+
+def test_steps_do_not_wait_for_the_end_of_a_backlog(make, sink):
+    worker = make(capacity=10_000)
+    sink.open.clear()
+    for number in range(5_000):
+        worker.put(number)
+    sink.open.set()
+    assert worker.flush(10)
+    assert any(1_000 < seen < 4_000 for seen in sink.seen_by_steps)
 
 
 def test_a_full_queue_drops_the_newest_and_counts_exactly(make, sink):

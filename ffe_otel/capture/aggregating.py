@@ -11,16 +11,24 @@ methods do everything. A test holds both ways against each other.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from ffe_otel.export.prometheus import ScopeReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
     from ffe_otel.capture.measuring import Batch
+
+
+_SUM: Final = "_SumAggregation"
+_HISTOGRAM: Final = "_ExplicitBucketHistogramAggregation"
+_OF_HISTOGRAM: Final = ("_boundaries", "_get_empty_bucket_counts", "_lock", "_max", "_min",
+                        "_record_min_max", "_sum", "_value")  # fmt: skip
 
 
 class Target(Protocol):
@@ -122,7 +130,7 @@ class _Direct:
             match.consume_measurement(first, exemplars and sampled)
             aggregation = _aggregation(match, first.attributes)
             if aggregation is not None:
-                self._places.append(_Place(aggregation, type(aggregation).__name__, exemplars))
+                self._places.append(_Place(aggregation, _kind(aggregation), exemplars))
             else:
                 self._unknown.append((match, exemplars))
 
@@ -140,12 +148,11 @@ class _Direct:
                 match.consume_measurement(_measurement(batch, at), sampled)
         for aggregation, kind, exemplars in self._places:
             chosen: Iterable[int]
-            if kind == "_SumAggregation":
+            if kind == _SUM:
                 aggregation.aggregate(_Value(sum(batch.amounts)), False)
                 chosen = self._newest(batch) if exemplars else ()
-            elif kind == "_ExplicitBucketHistogramAggregation":
-                for amount in batch.amounts:
-                    aggregation.aggregate(_Value(amount), False)
+            elif kind == _HISTOGRAM:
+                _fill(aggregation, batch.amounts)
                 chosen = self._newest_of_each(batch, aggregation) if exemplars else ()
             else:
                 for at in places:
@@ -179,6 +186,20 @@ class _Direct:
         return _Value(batch.amounts[at], batch.times[at], self._attributes, batch.contexts[at])
 
 
+def _fill(aggregation: Any, amounts: Sequence[float]) -> None:
+    """What a histogram's ``aggregate`` does for each amount, without exemplars."""
+    buckets = Counter(map(partial(bisect_left, aggregation._boundaries), amounts))
+    with aggregation._lock:
+        if aggregation._value is None:
+            aggregation._value = aggregation._get_empty_bucket_counts()
+        for bucket, count in buckets.items():
+            aggregation._value[bucket] += count
+        aggregation._sum = sum(amounts, aggregation._sum)
+        if aggregation._record_min_max:
+            aggregation._min = min(aggregation._min, *amounts)
+            aggregation._max = max(aggregation._max, *amounts)
+
+
 def _measurement(batch: Batch, at: int) -> Measurement:
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
@@ -200,6 +221,13 @@ def _aggregation(match: Any, attributes: Mapping[str, Any] | None) -> Any:
     except (AttributeError, TypeError):
         return None
     return None
+
+
+def _kind(aggregation: Any) -> str:
+    """What an aggregation is, if all its parts that are used here are where they should be."""
+    kind = type(aggregation).__name__
+    known = kind != _HISTOGRAM or all(hasattr(aggregation, part) for part in _OF_HISTOGRAM)
+    return kind if known else ""
 
 
 def _comparable(attributes: Mapping[str, Any] | None) -> dict[str, tuple[type, Any]]:

@@ -163,16 +163,18 @@ def test_canary_private_parts_of_the_sdk_are_where_they_should_be() -> None:
 
     assert aggregating._matches(instrument) is not None
     found.counter.add(1, {"a": "x"})
+    found.histogram.record(1, {"a": "x"})
     found.collect()
-    deferred: Any = instrument.add.__closure__ and next(
-        cell.cell_contents
-        for cell in instrument.add.__closure__
-        if hasattr(cell.cell_contents, "series")
-    )
-    [series] = deferred.series.values()
-    direct = series.target
-    assert [place.kind for place in direct._places] == ["_SumAggregation"] * 2
-    assert not direct._unknown
+    takers: list[Any] = [instrument.add, found.histogram.record]
+    for taker, kind in zip(takers, [aggregating._SUM, aggregating._HISTOGRAM], strict=True):
+        deferred = next(
+            cell.cell_contents
+            for cell in taker.__closure__
+            if hasattr(cell.cell_contents, "series")
+        )
+        [series] = deferred.series.values()
+        assert [place.kind for place in series.target._places] == [kind] * 2
+        assert not series.target._unknown
 
 
 def test_a_sum_keeps_an_exemplar_of_a_sampled_trace() -> None:

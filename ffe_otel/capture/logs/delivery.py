@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ffe_otel.capture.logs import console, reading, site
-from ffe_otel.capture.logs.line import Line
+from ffe_otel.capture.logs.line import Line, Rendered
 from ffe_otel.capture.logs.render import json_line, text_line
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.redaction.pace import resting
@@ -43,18 +43,6 @@ class Outputs(NamedTuple):
     syslog: Syslog | None = None
     otlp: OtlpOutput | None = None
     late: OtlpOutput | None = None
-
-
-class Rendered(NamedTuple):
-    """A line, and how it looks as configured; ``cut`` is the line when values were cut for it."""
-
-    line: Line
-    text: str
-    cut: dict[str, Any] | None = None
-
-    def shown(self) -> dict[str, Any]:
-        """What ``text`` shows."""
-        return self.line.fields() if self.cut is None else self.cut
 
 
 class Delivery:
@@ -233,7 +221,7 @@ class Delivery:
         if otlp is None:
             self._count(Reason.SHUTDOWN, len(lines))
             return
-        for error in otlp.emit([each.line for each in lines], self._pressed):
+        for error in otlp.emit(lines, self._pressed):
             self._failed("otlp", 1, f"a log record was refused by OTLP: {_name(error)}")
 
     def _failed(self, reason: str, count: int, text: str) -> None:

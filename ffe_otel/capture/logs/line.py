@@ -48,6 +48,18 @@ class Line(NamedTuple):
         )
 
 
+class Rendered(NamedTuple):
+    """A line, and how it looks as configured; ``cut`` is the line when values were cut for it."""
+
+    line: Line
+    text: str
+    cut: dict[str, Any] | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """What ``text`` shows."""
+        return self.line.fields() if self.cut is None else self.cut
+
+
 @functools.lru_cache(maxsize=1024)
 def _ids(ids: reading.Ids) -> str:
     named = zip((reading.CORRELATION, reading.TRACE, reading.SPAN), ids, strict=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-    from ffe_otel.capture.logs.line import Line
+    from ffe_otel.capture.logs.line import Line, Rendered
     from ffe_otel.capture.logs.record import Snapshot
 
 _ATTRIBUTE_OF: Final = {
@@ -55,26 +55,34 @@ class OtlpOutput:
         self._provider = provider
         self._loggers: dict[str, Any] = {}
 
-    def emit(self, lines: Sequence[Line], pressed: Callable[[], bool]) -> list[Exception]:
+    def emit(self, lines: Sequence[Rendered], pressed: Callable[[], bool]) -> list[Exception]:
         """Emit log records, with rests unless ``pressed``; returns why some were refused."""
         problems: list[Exception] = []
         spool = _spool_alone(self._provider)
         takers: dict[str, _Taker] = {}
         records: list[tuple[InstrumentationScope, bytes]] = []
         resource = None
-        for line in resting(lines, pressed):
+        longest = 0.0 if spool is None else spool.longest
+        for rendered in resting(lines, pressed):
+            line = rendered.line
             try:
                 name, needed = line.site.logger, len(line.content) + len(line.site.attributes)
                 taker = takers.get(name)
                 if taker is None:
                     taker = takers[name] = _taker(self._logger(name), direct=spool is not None)
-                attributes, event = attributes_of(line)
-                if (
-                    spool is not None
-                    and needed <= taker.room
-                    and spool.keeps_whole(line.content.get(MESSAGE), attributes)
-                    and spool.keeps_whole(event, line.site.attributes)
-                ):
+                event = None
+                attributes = plain_attributes(line.content)
+                if attributes is None:
+                    attributes, event = attributes_of(line)
+                    whole = spool is not None and (
+                        spool.keeps_whole(line.content.get(MESSAGE), attributes)
+                        and spool.keeps_whole(event, line.site.attributes)
+                    )
+                else:
+                    # No value is longer than the line that it is in.
+                    whole = len(rendered.text) <= longest and rendered.cut is None
+                    whole = whole and line.site.longest <= longest
+                if whole and needed <= taker.room:
                     resource = taker.logger.resource
                     record = encoded(line, attributes, event)
                     records.append((taker.logger.instrumentation_scope, record))
@@ -201,14 +209,22 @@ def _context(taken: Snapshot) -> Context:
     return set_span_in_context(NonRecordingSpan(span), Context())
 
 
+def plain_attributes(content: dict[str, Any]) -> dict[str, Any] | None:
+    """The attributes of a line that keep their names and are scalars; None if not all do."""
+    attributes = content.copy()
+    del attributes[MESSAGE]
+    if _SPECIAL.isdisjoint(attributes) and _SCALARS.issuperset(map(type, attributes.values())):
+        return attributes
+    return None
+
+
 def attributes_of(line: Line) -> tuple[dict[str, Any], str | None]:
     """Attributes of a line, beside those of its place, and the name of the event that it is."""
     content = line.content
-    attributes: dict[str, Any] = content.copy()
-    del attributes[MESSAGE]
-    if _SPECIAL.isdisjoint(attributes) and _SCALARS.issuperset(map(type, attributes.values())):
-        return attributes, None
-    attributes = {k: _uniform(v) for k, v in attributes.items() if k and k not in _NO_EXTRA}
+    plain = plain_attributes(content)
+    if plain is not None:
+        return plain, None
+    attributes = {k: _uniform(v) for k, v in content.items() if k and k not in _NO_EXTRA}
     event = attributes.pop(semconv.OTEL_EVENT_NAME, None)
     for name, attribute in _ATTRIBUTE_OF.items():
         if name in content:

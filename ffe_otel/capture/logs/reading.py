@@ -69,17 +69,24 @@ def read(taken: Taken) -> Reading:
     extras = _extras(snapshot)
     ids = _ids(snapshot, extras)
     content: dict[str, Any] = {MESSAGE: clean_text(message_of(snapshot.values))}
-    if snapshot.fields or not _RESERVED.isdisjoint(extras):
+    if snapshot.fields or not _plain(snapshot.names):
         content.update(_known(snapshot.fields or {}, extras))
     if extras:
-        plain = _RESERVED.isdisjoint(extras) and "".join(extras).isascii()
-        content.update(extras if plain else _renamed(extras, ids))
+        content.update(extras if _plain(snapshot.names) else _renamed(extras, ids))
     if snapshot.failure is not None:
         content[semconv.LOG_EXCEPTION] = _exception(snapshot.failure)
     stack = _stack_info(snapshot.values)
     if isinstance(stack, str):
         content[semconv.LOG_STACK] = _frames(frames_of(stack))
     return Reading(snapshot, unix_nano, timestamp, ids, content)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plain(names: tuple[str, ...]) -> bool:
+    """Whether names of extras mean nothing special and are fit for every output."""
+    return _RESERVED.isdisjoint(names) and all(
+        type(name) is str and name.isascii() for name in names
+    )
 
 
 def _extras(snapshot: Snapshot) -> dict[str, Any]:

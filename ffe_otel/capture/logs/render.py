@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ffe_otel import semconv
 from ffe_otel.capture.logs import reading
 from ffe_otel.capture.logs.freeze import text_of
+from ffe_otel.export.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,10 @@ quoted: Final[Callable[[str], str]] = encoder.encode_basestring
 """A text as JSON, in C where there is C."""
 
 
+_KEYS: Final = Memo(lambda name: f",{quoted(name)}:")
+"""Names as they stand in front of a member."""
+
+
 def json_line(line: Mapping[str, Any]) -> str:
     """Render a line as one line of valid JSON, whatever is in it.
 
@@ -57,6 +62,7 @@ def members(mapping: Mapping[str, Any], without: str | None = None) -> str:
     ``without`` is the name of one to leave out.
     """
     parts: list[str] = []
+    keys = _KEYS
     for key, value in mapping.items():
         if key == without:
             continue
@@ -69,7 +75,7 @@ def members(mapping: Mapping[str, Any], without: str | None = None) -> str:
             shown = float.__repr__(value)
         else:
             shown = _json(value)
-        parts += (",", quoted(key), ":", shown)
+        parts += (keys[key], shown)
     return "".join(parts)
 
 

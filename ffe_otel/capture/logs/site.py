@@ -67,6 +67,7 @@ class Site(NamedTuple):
         severity_text: the same.
         attributes: code and thread in OpenTelemetry's names.
         encoded: severity and attributes in OTLP.
+        longest: characters of the longest of ``attributes``.
     """
 
     levelno: int
@@ -79,6 +80,7 @@ class Site(NamedTuple):
     severity_text: str | None
     attributes: dict[str, Any]
     encoded: bytes
+    longest: int
 
 
 class Sites:
@@ -158,6 +160,7 @@ def _site(place: _Place, line: Mapping[str, Any], code: Mapping[str, Any]) -> Si
         text,
         attributes,
         encode.encode_log_site(number.value, text, attributes),
+        max(len(str(value)) for value in attributes.values()),
     )
 
 

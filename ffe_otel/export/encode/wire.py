@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
+from ffe_otel.export.memo import Memo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _TABLE: Final = 4096
-_MOST_KEYS: Final = 4096
-_LONGEST_KEY: Final = 256
 _INT64: Final = 1 << 63
 _MASK64: Final = (1 << 64) - 1
 
@@ -79,19 +79,8 @@ def octets(value: str) -> bytes:
         return value.encode("utf-8", "replace")
 
 
-class _Keys(dict[str, bytes]):
-    """The keys of attributes as fields of a KeyValue, each encoded once."""
-
-    def __missing__(self, key: str) -> bytes:
-        encoded = field(b"\x0a", octets(key))
-        if len(key) <= _LONGEST_KEY:
-            if len(self) >= _MOST_KEYS:
-                self.clear()
-            self[key] = encoded
-        return encoded
-
-
-_KEYS: Final = _Keys()
+_KEYS: Final = Memo(lambda key: field(b"\x0a", octets(key)))
+"""The keys of attributes as fields of a KeyValue."""
 
 
 def attributes(tag: bytes, mapping: Mapping[str, Any] | None, parts: list[bytes]) -> None:

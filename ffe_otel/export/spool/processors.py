@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -182,6 +183,12 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
                 limits=log_record.limits,
             )
         )
+
+    @property
+    def longest(self) -> float:
+        """Characters of a text that certainly stays whole."""
+        lengths = self._seam.lengths
+        return min(math.inf if n is None else n for n in (lengths.text, lengths.logs))
 
     def keeps_whole(self, body: object, attributes: Mapping[str, object]) -> bool:
         """Whether a record is no longer than allowed, so that nothing has to be cut off."""

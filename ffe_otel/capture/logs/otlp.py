@@ -12,7 +12,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadWriteLogRecord
+from opentelemetry.sdk._logs import LogRecordLimits, ReadWriteLogRecord
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from ffe_otel import semconv
@@ -124,7 +124,7 @@ class _Taker(NamedTuple):
 def _taker(logger: Any, *, direct: bool) -> _Taker:
     # The private parts of `_emit`; without them the SDK does it its way.
     try:
-        limits = logger._log_record_limits  # noqa: SLF001
+        limits = _limits(logger)
         most = limits.max_log_record_attributes
         whole = limits.max_log_record_attribute_length is None and logger._is_enabled()  # noqa: SLF001
         count = logger._logger_metrics.emit_log  # noqa: SLF001
@@ -133,6 +133,12 @@ def _taker(logger: Any, *, direct: bool) -> _Taker:
     if not direct or not whole:
         return _Taker(logger, -1, lambda: None)
     return _Taker(logger, math.inf if most is None else most - _OF_EXCEPTION, count)
+
+
+def _limits(logger: Any) -> LogRecordLimits:
+    """A logger's limits; before 1.45 the SDK makes them anew for each record."""
+    own: LogRecordLimits | None = getattr(logger, "_log_record_limits", None)
+    return LogRecordLimits() if own is None else own
 
 
 _OF_EXCEPTION: Final = 3
@@ -163,7 +169,7 @@ def _emit(logger: Any, record: SafeLogRecord) -> None:
     these values do not keep, or an SDK whose private parts are others, it does it its way.
     """
     try:
-        limits, processors = logger._log_record_limits, logger._multi_log_record_processor  # noqa: SLF001
+        limits, processors = _limits(logger), logger._multi_log_record_processor  # noqa: SLF001
         most = limits.max_log_record_attributes
         fits = limits.max_log_record_attribute_length is None and (
             most is None or len(record.attributes or ()) <= most

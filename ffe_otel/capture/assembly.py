@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import _logs, metrics, propagate, trace
@@ -23,6 +24,7 @@ from ffe_otel import semconv
 from ffe_otel.capture import declared, exporters, runtime
 from ffe_otel.capture.api import log_context
 from ffe_otel.capture.children import Children
+from ffe_otel.capture.emitting import emit_event
 from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.libraries import Libraries, set_defaults
@@ -250,7 +252,7 @@ class Assembly:
         built = runtime.Runtime(
             tracer=handle.tracer_provider.get_tracer(semconv.SCOPE_API),
             instruments=instruments,
-            events=handle.logger_provider.get_logger(semconv.SCOPE),
+            events=partial(emit_event, handle.logger_provider.get_logger(semconv.SCOPE)),
             prices=PriceTable(self._config.llm.prices),
             environment=self._config.telemetry.environment,
             agent_id=self._config.telemetry.agent_id,

@@ -19,7 +19,6 @@ from ffe_otel import semconv
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from opentelemetry._logs import Logger
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
@@ -53,12 +52,13 @@ class Runtime:
     also in nanoseconds. ``at_work`` is called when a cycle begins.
     ``learn_secrets`` takes values to hide wherever they occur.
     ``live_spans`` gives the provider's open spans, newest first.
+    ``events`` takes event records.
     ``shared`` is the handle of a capture that came with the start of the program.
     """
 
     tracer: Tracer
     instruments: Instruments
-    events: Logger
+    events: Callable[[LogRecord], None]
     prices: PriceTable
     environment: str
     agent_id: str
@@ -83,17 +83,17 @@ class Runtime:
     ) -> None:
         """Emit an event record; absent values (``None``) are left out."""
         now = self.clock()
-        self.events.emit(
-            LogRecord(
-                timestamp=timestamp or now,
-                observed_timestamp=now,
-                context=context,
-                severity_number=SeverityNumber.INFO,
-                severity_text="INFO",
-                event_name=name,
-                attributes={k: v for k, v in attributes.items() if v is not None},  # type: ignore[misc]
-            )
+        known: dict[str, Any] = {k: v for k, v in attributes.items() if v is not None}
+        record = LogRecord(
+            timestamp=timestamp or now,
+            observed_timestamp=now,
+            context=context,
+            severity_number=SeverityNumber.INFO,
+            severity_text="INFO",
+            event_name=name,
+            attributes=known,
         )
+        self.events(record)
 
     def failed(self, where: str) -> None:
         """Count a failure of our own code; it is logged the first time only.

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags, use_span
 
 from ffe_otel import semconv
-from ffe_otel.capture.logs import otlp
+from ffe_otel.capture.emitting import emit_clean
 from ffe_otel.capture.logs.line import Line
 from ffe_otel.capture.logs.otlp import attributes_of, encoded, log_record
 from ffe_otel.capture.logs.reading import read
@@ -199,7 +199,7 @@ def test_the_short_way_through_the_sdk_leads_to_the_same(limit, monkeypatch):
     if limit:
         monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", limit)
     seen = []
-    for emit in (otlp._emit, lambda logger, record: logger.emit(record)):
+    for emit in (emit_clean, lambda logger, record: logger.emit(record)):
         exporter = InMemoryLogRecordExporter()
         provider = LoggerProvider(shutdown_on_exit=False)
         provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))

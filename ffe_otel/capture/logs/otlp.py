@@ -12,10 +12,10 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import LogRecordLimits, ReadWriteLogRecord
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from ffe_otel import semconv
+from ffe_otel.capture.emitting import emit_clean, limits_of
 from ffe_otel.capture.logs.reading import ALWAYS, MESSAGE, WHEN_KNOWN
 from ffe_otel.capture.logs.render import traceback_lines, value_json
 from ffe_otel.export import encode, existing
@@ -88,7 +88,7 @@ class OtlpOutput:
                     records.append((taker.logger.instrumentation_scope, record))
                     taker.counted()
                 else:
-                    _emit(taker.logger, log_record(line))
+                    emit_clean(taker.logger, log_record(line))
             except Exception as problem:  # noqa: BLE001 - processors are anybody's code
                 problems.append(problem)
         if resource is not None and spool is not None:
@@ -122,9 +122,9 @@ class _Taker(NamedTuple):
 
 
 def _taker(logger: Any, *, direct: bool) -> _Taker:
-    # The private parts of `_emit`; without them the SDK does it its way.
+    # The private parts of `emit_clean`; without them the SDK does it its way.
     try:
-        limits = _limits(logger)
+        limits = limits_of(logger)
         most = limits.max_log_record_attributes
         whole = limits.max_log_record_attribute_length is None and logger._is_enabled()  # noqa: SLF001
         count = logger._logger_metrics.emit_log  # noqa: SLF001
@@ -133,12 +133,6 @@ def _taker(logger: Any, *, direct: bool) -> _Taker:
     if not direct or not whole:
         return _Taker(logger, -1, lambda: None)
     return _Taker(logger, math.inf if most is None else most - _OF_EXCEPTION, count)
-
-
-def _limits(logger: Any) -> LogRecordLimits:
-    """A logger's limits; before 1.45 the SDK makes them anew for each record."""
-    own: LogRecordLimits | None = getattr(logger, "_log_record_limits", None)
-    return LogRecordLimits() if own is None else own
 
 
 _OF_EXCEPTION: Final = 3
@@ -160,33 +154,6 @@ def encoded(line: Line, attributes: dict[str, Any], event: str | None) -> bytes:
         attributes,
         event,
     )
-
-
-def _emit(logger: Any, record: SafeLogRecord) -> None:
-    """Hand a record to the logger's processors, as the SDK does, without cleaning it again.
-
-    The SDK copies and checks every attribute; these are made of clean values. With limits that
-    these values do not keep, or an SDK whose private parts are others, it does it its way.
-    """
-    try:
-        limits, processors = _limits(logger), logger._multi_log_record_processor  # noqa: SLF001
-        most = limits.max_log_record_attributes
-        fits = limits.max_log_record_attribute_length is None and (
-            most is None or len(record.attributes or ()) <= most
-        )
-        direct = fits and logger._is_enabled()  # noqa: SLF001
-    except AttributeError:
-        direct = False
-    if not direct:
-        logger.emit(record)
-        return
-    emitted = object.__new__(ReadWriteLogRecord)
-    emitted.log_record = record
-    emitted.resource = logger.resource
-    emitted.instrumentation_scope = logger.instrumentation_scope
-    emitted.limits = limits
-    logger._logger_metrics.emit_log()  # noqa: SLF001
-    processors.on_emit(emitted)
 
 
 def log_record(line: Line) -> SafeLogRecord:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from ffe_otel.redaction.keys import KeyDetector, QueryDetector
+from ffe_otel.redaction.keys import KeyDetector
 from ffe_otel.redaction.personal import CardDetector, EmailDetector, IbanDetector, PhoneDetector
 from ffe_otel.redaction.phrases import PhraseDetector
+from ffe_otel.redaction.queries import QueryDetector
 from ffe_otel.redaction.scanners import (
     LiteralDetector,
     PemDetector,

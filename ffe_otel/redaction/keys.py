@@ -20,7 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.containers import leaves
-from ffe_otel.redaction.notations import QUOTE, Value, query_value, read
+from ffe_otel.redaction.notations import QUOTE, Value, read
 from ffe_otel.redaction.spans import LONG, Span, paced, positions
 from ffe_otel.redaction.values import is_code, is_name_list, is_opaque, is_random, is_secret
 
@@ -66,6 +66,8 @@ _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 _COMMON: Final = frozenset(
     {"base", "code", "string", "text", "uri", "url", "value", "words", "phrase", "response"}
 )
+# Words before those, and others, that stand in every other line, too.
+_FREQUENT: Final = frozenset({"access", "email", "factor", "pin", "sec", "sig", "time"})
 _CALL: Final = re.compile(r"[A-Za-z_][A-Za-z_.]{0,40}(?=\()")
 _DEALT_WITH: Final = re.compile(r"[^)\0]{0,200}\0")
 
@@ -82,11 +84,13 @@ class KeyDetector:
 
         ``allowed_parameters`` are query parameters, in lower case, that stay.
         """
-        words = {_anchor(name) for rule in rules for name in rule.names}
+        anchors = dict(chain(*(_anchors(name) for rule in rules for name in rule.names)))
         # A word that contains another one is found through the other.
         self.anchors = tuple(
-            word for word in sorted(words) if not any(o in word for o in words - {word})
+            word for word in sorted(anchors) if not any(o in word for o in anchors if o != word)
         )
+        self.shifts = {word: anchors[word] for word in self.anchors if anchors[word]}
+        """Where the name's last word begins in anchors of two words."""
         self._names = names
         self._allowed = frozenset(allowed_parameters)
 
@@ -97,7 +101,7 @@ class KeyDetector:
     def find_at(self, text: str, low: str, anchors: Sequence[str]) -> Iterator[Span]:
         """The same, if none but ``anchors`` stand in the text."""
         done = 0
-        for hit in paced(_hits(low, anchors), low):
+        for hit in paced(self._hits(low, anchors), low):
             if hit < done:
                 continue
             if word := SENTENCE.match(text, hit):
@@ -114,6 +118,18 @@ class KeyDetector:
                 done = max(done, value.resume)
                 if value.end > value.start:
                     yield Span(value.start, value.end, rule)
+
+    def _hits(self, low: str, anchors: Sequence[str]) -> Iterable[int]:
+        if len(anchors) == 1:
+            return self._places(low, anchors[0])
+        places = [self._places(low, anchor) for anchor in anchors]
+        # To sort those of a long text would hold the interpreter for long.
+        return sorted(chain(*places)) if len(low) <= LONG else merge(*places)
+
+    def _places(self, low: str, anchor: str) -> Iterator[int]:
+        shift = self.shifts.get(anchor, 0)
+        found = positions(low, anchor)
+        return (position + shift for position in found) if shift else found
 
     def _is_escape(self, text: str, left: int, right: int) -> bool:
         """Say whether a name begins with the ``n`` or so of an escape in front of it."""
@@ -210,14 +226,6 @@ class KeyDetector:
         return is_secret(content, rule, bare=value.bare)
 
 
-def _hits(low: str, anchors: Sequence[str]) -> Iterable[int]:
-    if len(anchors) == 1:
-        return positions(low, anchors[0])
-    places = [positions(low, anchor) for anchor in anchors]
-    # To sort those of a long text would hold the interpreter for long.
-    return sorted(chain(*places)) if len(low) <= LONG else merge(*places)
-
-
 def _stands_out(content: str, rule: Rule) -> bool:
     """Say whether a word in a sentence looks like a credential, not like a word."""
     if rule.numbers and content.isdigit():
@@ -227,39 +235,23 @@ def _stands_out(content: str, rule: Rule) -> bool:
     return len(content) >= (6 if rule.values == "any" else 12) and is_opaque(content)
 
 
-class QueryDetector:
-    """Finds query parameters whose short names mean a credential only there."""
+def _anchors(name: str) -> Iterator[tuple[str, int]]:
+    """What stands in every text with a name, and where in it to begin reading.
 
-    digit_anchors: tuple[str, ...] = ()
-
-    def __init__(self, rules: Sequence[Rule], allowed_parameters: Collection[str]) -> None:
-        """Look for ``rules``; ``allowed_parameters`` stay."""
-        self._names = {
-            f"{mark}{name.lower()}=": rule
-            for rule in rules
-            for name in rule.names
-            if name.lower() not in allowed_parameters
-            for mark in "?&;"
-        }
-        self.anchors = tuple(self._names)
-
-    def find(self, text: str, low: str) -> Iterator[Span]:
-        """Yield the values (see :class:`Detector`)."""
-        for anchor, rule in self._names.items():
-            done = 0
-            for position in positions(low, anchor):
-                if position < done:
-                    continue
-                for value in query_value(text, position + len(anchor), len(text)):
-                    done = value.resume
-                    yield Span(value.start, value.end, rule)
-
-
-def _anchor(name: str) -> str:
+    One word of it, or if that is too frequent its last two, in every way to join them.
+    """
     words = name.lower().replace("-", " ").split()
-    if len(words[-1]) >= 3 and words[-1] not in _COMMON:
-        return words[-1]
-    return max((word for word in words if word not in _COMMON), key=len, default=words[0])
+    word = words[-1]
+    if len(word) < 3 or word in _COMMON:
+        word = max((each for each in words if each not in _COMMON), key=len, default=words[0])
+    if word not in _FREQUENT:
+        yield word, 0
+        return
+    first, last = words[-2:]
+    for joint in ("", "_", "-", "."):
+        yield f"{first}{joint}{last}", 0
+    # The words of a sentence are read from the last one, as those of other names are.
+    yield f"{first} {last}", len(first) + 1
 
 
 def _run_right(text: str, position: int) -> int:

@@ -86,9 +86,10 @@ class _Together:
         owners: set[int] = set()
         for anchor in anchors:
             searched = self._zeroed if anchor in digits else self.low
+            shift = detector.shifts.get(anchor, 0) if isinstance(detector, KeyDetector) else 0
             position = searched.find(anchor)
             while position >= 0:
-                if dull is not None and dull(self.joined, position):
+                if dull is not None and dull(self.joined, position + shift):
                     position = searched.find(anchor, position + 1)
                     continue
                 owner = bisect_right(self._starts, position) - 1

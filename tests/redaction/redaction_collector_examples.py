@@ -5,6 +5,7 @@
 MISSED = {
     "(b'x-api-key', b'abc123def456')",
     "the password is hunter2",
+    "your access code is 482913",
     "auth=('user0001', 'hunter2pw')",
     "?token=x",
     "account number 12345678 is closed",

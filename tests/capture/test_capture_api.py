@@ -92,6 +92,16 @@ def ffe(tmp_path: Path) -> Iterator[Captured]:
         yield found
 
 
+def test_names_of_arguments_have_dots_where_two_underscores_stand(ffe: Captured) -> None:
+    with ffe_otel.cycle(["EURUSD"]) as cycle:
+        cycle.set({"my__key": 1, "order.id": "late"}, order__id="early", absent=None)
+
+    attributes = ffe.span("ffe.cycle").attributes or {}
+    assert attributes["my__key"] == 1
+    assert attributes["order.id"] == "early"
+    assert "absent" not in attributes
+
+
 def test_a_cycle_is_one_trace_with_the_documented_tree(ffe: Captured) -> None:
     with ffe_otel.cycle(["BTCUSD"], number=7) as cycle:
         with (

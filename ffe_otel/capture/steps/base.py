@@ -240,14 +240,10 @@ class Step:
         if rt is None:
             return
         try:
-            given = {**(attributes or {}), **named}
-            self.span.set_attributes(
-                {
-                    str(key).replace("__", "."): value
-                    for key, value in given.items()
-                    if value is not None
-                }
-            )
+            given = dict(attributes or {})
+            for name, value in named.items():
+                given[name.replace("__", ".")] = value
+            self.span.set_attributes({str(k): v for k, v in given.items() if v is not None})
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed("set")
 

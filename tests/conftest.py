@@ -2,6 +2,7 @@
 """What all tests share: an environment in which nothing of the machine shows through."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,10 @@ else:
     # How long an example takes is the machine's business, not a property.
     settings.register_profile("ffe_otel", deadline=None)
     settings.load_profile("ffe_otel")
+
+# Who starts the tests in the background of a shell hands down that SIGINT is ignored.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOREIGN = ("OTEL_", "FFE_OTEL")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -62,7 +62,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready"
+    assert process.stderr is not None
+    said = process.stdout.readline().strip()
+    assert said == "ready", said or process.stderr.read()
 
 
 OPEN_CYCLE = """

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from spool_parts import drained
 
+from ffe_otel import semconv
 from ffe_otel.export.exporters import Seam
 from ffe_otel.export.health import Health
 from ffe_otel.export.spool.exporters import Spooled
@@ -224,6 +225,22 @@ def test_encoded_records_are_stored_under_redacted_names(logs: Any) -> None:
     scope = InstrumentationScope(f"engine.{SECRET}")
     processor.append_encoded(Resource({"key": SECRET}), [(scope, b""), (scope, b"")])
     assert [name for name, _ in found()] == ["engine.[redacted:literal]"] * 2
+
+
+def test_each_stored_record_has_an_identity(logs: Any) -> None:
+    provider, processor, found, _ = logs
+    for _ in range(2):
+        provider.get_logger("engine").emit(LogRecord(timestamp=1, body="alike"))
+    assert processor.force_flush()
+    processor.append_encoded(Resource({}), [(InstrumentationScope("engine"), b"")] * 2)
+
+    uids = {
+        attribute.value.string_value
+        for _, stored in found()
+        for attribute in stored.attributes
+        if attribute.key == semconv.LOG_RECORD_UID
+    }
+    assert len(uids) == 4
 
 
 def test_encoded_records_that_cannot_be_stored_are_counted(logs: Any, stats: ExportStats) -> None:

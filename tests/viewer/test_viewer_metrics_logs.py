@@ -7,6 +7,7 @@ import time
 
 import pytest
 from playwright.sync_api import expect
+from viewer_page import NOT_BY_ITSELF
 
 pytestmark = pytest.mark.browser
 
@@ -154,6 +155,7 @@ def test_new_log_lines_arrive_and_wait_for_a_reader_who_scrolled(page, server, s
 
 def test_a_lost_server_is_told_and_found_again(page, server, stub, complaints) -> None:
     complaints.expected = ("ERR_", "Failed to load resource")
+    page.add_init_script(NOT_BY_ITSELF)
     page.goto(server.url)
     page.wait_for_selector(".cycle")
     stub.gone = True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import viewer_data
 from playwright.sync_api import expect
+from viewer_page import NOT_BY_ITSELF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ def test_eight_tabs_share_one_stream_and_another_takes_over(context, server, stu
 def test_a_lost_stream_is_lost_in_every_tab_and_any_of_them_can_try_again(
     context, server, stub
 ) -> None:
+    context.add_init_script(NOT_BY_ITSELF)
     tabs = [context.new_page() for _ in range(2)]
     for tab in tabs:
         tab.goto(server.url)

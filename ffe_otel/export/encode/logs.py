@@ -11,7 +11,7 @@ from ffe_otel.export.encode.wire import any_value, field, fixed64, number, text
 from ffe_otel.export.encode.wire import attributes as _attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.resources import Resource
@@ -23,11 +23,14 @@ _times: Final = Struct("<BQBQ").pack
 _ids: Final = Struct("<BI2s16s").pack
 
 
-def encode_logs(records: Iterable[ReadableLogRecord]) -> bytes:
-    """Encode log records."""
+def encode_logs(
+    records: Iterable[ReadableLogRecord], finish: Callable[[bytes], bytes] = bytes
+) -> bytes:
+    """Encode log records; ``finish`` has the last word on the bytes of each."""
     grouping, encode = shared.Grouping(), _record
     for record in records:
-        grouping.of(record.resource, record.instrumentation_scope).append(encode(record))
+        found = grouping.of(record.resource, record.instrumentation_scope)
+        found.append(finish(encode(record)))
     return shared.request(grouping.groups)
 
 

@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ffe_otel.export import encode
 from ffe_otel.export.points import count_points
+from ffe_otel.export.spool.uids import Uids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -80,7 +81,7 @@ class SpoolLogExporter(Spooled, LogRecordExporter):
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode and append."""
-        kept = self.append_batch(batch, encode.encode_logs)
+        kept = self.append_batch(batch, encode_with_uids)
         return LogRecordExportResult.SUCCESS if kept else LogRecordExportResult.FAILURE
 
 
@@ -95,6 +96,11 @@ class SpoolMetricExporter(Spooled, MetricExporter):
         points = count_points(metrics_data)
         kept = not points or self.append(encode.encode_metrics(metrics_data), points)
         return MetricExportResult.SUCCESS if kept else MetricExportResult.FAILURE
+
+
+def encode_with_uids(records: Iterable[ReadableLogRecord]) -> bytes:
+    """Encode log records with an identity each."""
+    return encode.encode_logs(records, Uids().mark)
 
 
 def is_spooled(exporter: object) -> bool:

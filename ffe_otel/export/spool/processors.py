@@ -23,6 +23,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from ffe_otel import semconv
 from ffe_otel.export import encode
+from ffe_otel.export.spool.exporters import encode_with_uids
+from ffe_otel.export.spool.uids import Uids
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.export.worker import Worker
 from ffe_otel.redaction.pace import resting
@@ -208,11 +210,14 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
         redactor, longest = self._seam.redactor, self._seam.lengths.text
         with self._guarded(len(records)):
             of = redact_resource(resource, redactor, longest)
-            scoped = [(redact_scope(scope, redactor, longest), record) for scope, record in records]
+            mark = Uids().mark
+            scoped = [
+                (redact_scope(scope, redactor, longest), mark(record)) for scope, record in records
+            ]
             self._exporter.append_batch(scoped, lambda part: encode.encode_log_request(of, part))
 
     def _append(self, batch: Sequence[ReadableLogRecord]) -> None:
         seam = self._seam
         with seam.redactor.screened(log_texts(batch)):
             redacted = [seam.redact_log(record) for record in self._resting(batch)]
-        self._exporter.append_batch(redacted, self._encoded(encode.encode_logs))
+        self._exporter.append_batch(redacted, self._encoded(encode_with_uids))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel.observe.decode.batch import Event, describe, origin
 from ffe_otel.observe.decode.values import MAX_TIME, any_value, attributes, digest128, dumps
-from ffe_otel.semconv import EVENT_RECORDS
+from ffe_otel.semconv import EVENT_RECORDS, LOG_RECORD_UID
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ffe_otel.observe.decode.batch import Batch, Known, Origin
 
-UID: Final = "log.record.uid"
-"""The convention's attribute for a record's identity; resent records keep it."""
 MAX_SEVERITY: Final = 24
 """The most severe number there is, FATAL4; what is beyond is taken for it."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -47,7 +45,7 @@ def decode_logs(request: ExportLogsServiceRequest, batch: Batch, known: Known) -
 
 def _row(record: LogRecord, logger: str, source: Origin, seen: dict[str, int]) -> dict[str, Any]:
     attrs = attributes(record.attributes)
-    uid = attrs.pop(UID, None)
+    uid = attrs.pop(LOG_RECORD_UID, None)
     # The Python SDK sends a body without a value for a record that has none.
     has_body = record.HasField("body") and record.body.WhichOneof("value") is not None
     body = any_value(record.body) if has_body else ""

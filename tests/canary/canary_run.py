@@ -44,7 +44,7 @@ class Output:
     Attributes:
         parts: bytes by where they were found, decompressed.
         requests: the OTLP/HTTP requests, to send them on.
-        own_ids: trace and span ids in all ways they are written.
+        own_ids: ids that the telemetry made up, in all ways they are written.
     """
 
     parts: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -106,12 +106,17 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def own_ids(sink: Sink) -> frozenset[bytes]:
-    """Trace and span ids that were sent, in hexadecimal, as number and as correlation id."""
+    """Ids that were made up: of traces and spans, as they are written, and of the process."""
     found = set()
     for path, body in sink.requests:
         if path == "/v1/traces":
             message = ExportTraceServiceRequest.FromString(body)
             for resource in message.resource_spans:
+                found |= {
+                    attribute.value.string_value.encode()
+                    for attribute in resource.resource.attributes
+                    if attribute.key == "service.instance.id"
+                }
                 for scope in resource.scope_spans:
                     for span in scope.spans:
                         found |= {*_written(span.trace_id), *_written(span.span_id)}

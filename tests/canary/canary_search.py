@@ -100,10 +100,12 @@ class Search:
     def _by_chance(
         self, owner: int, data: bytes, at: int, own_ids: frozenset[bytes], packed: bool
     ) -> bool:
-        if not _DIGITS.issuperset(data[at : at + LENGTH]):
+        window = data[at : at + LENGTH]
+        if not _DIGITS.issuperset(window):
             return False
-        # Eight decimal digits of a longer secret may be those of any measured value.
-        longer = packed or data[at : at + LENGTH].isdigit()
+        # Eight decimal digits of a longer secret may be those of any measured value, and in
+        # eight characters of a UUID are six digits only.
+        longer = packed or window.isdigit() or b"-" in window
         return _in_own_number(data, at, own_ids) or (longer and self._too_short(owner, data, at))
 
     def _hidden(self, owner: int) -> tuple[str, ...]:

@@ -72,8 +72,9 @@ class Search:
         """Secrets in the data, each once a form it was found in.
 
         ``own_ids`` are ids in digits that the telemetry itself made up: they are no leak,
-        whatever they have in common with a secret. In ``packed`` data, where ids stand without
-        anything between them and others were made up, only twelve digits in a row count.
+        whatever they have in common with a secret. In ``packed`` data ids, and pieces of texts
+        that are compressed, stand without anything between them, and other ids were made up:
+        only twelve characters in a row count.
         """
         for form, decoded in forms(_INDENT.sub(b"  ", data)):
             seen: set[int] = set()
@@ -102,7 +103,7 @@ class Search:
     ) -> bool:
         window = data[at : at + LENGTH]
         if not _DIGITS.issuperset(window):
-            return False
+            return packed and self._too_short(owner, data, at)
         # Eight decimal digits of a longer secret may be those of any measured value, and in
         # eight characters of a UUID are six digits only.
         longer = packed or window.isdigit() or b"-" in window
@@ -114,7 +115,7 @@ class Search:
     def _too_short(self, owner: int, data: bytes, at: int) -> bool:
         around = data[max(0, at - _SURE + LENGTH) : at + _SURE]
         parts = [part.encode() for part in self._hidden(owner)]
-        # Of a shorter number all digits count.
+        # Of a shorter one all characters count.
         return not any(
             part[start : start + _SURE] in around
             for part in parts

@@ -114,13 +114,18 @@ class Search:
 
     def _too_short(self, owner: int, data: bytes, at: int) -> bool:
         around = data[max(0, at - _SURE + LENGTH) : at + _SURE]
-        parts = [part.encode() for part in self._hidden(owner)]
-        # Of a shorter one all characters count.
-        return not any(
-            part[start : start + _SURE] in around
-            for part in parts
-            for start in range(max(1, len(part) - _SURE + 1))
-        )
+        return not any(_stands_in(part.encode(), around) for part in self._hidden(owner))
+
+
+def _stands_in(part: bytes, around: bytes) -> bool:
+    """Whether twelve characters of a secret are there, or all of a shorter one."""
+    if len(part) >= _SURE:
+        return any(part[start : start + _SURE] in around for start in range(len(part) - _SURE + 1))
+    if not _DIGITS.issuperset(part):
+        return part in around
+    # As a number of its own: a longer one holds any short one by chance.
+    whole = rb"(?<![0-9a-f])" + re.escape(part) + rb"(?![0-9a-f])"
+    return re.search(whole, around) is not None
 
 
 def _windows(data: bytes) -> np.ndarray:

@@ -72,6 +72,8 @@ def test_of_decimal_digits_twelve_are_a_finding_or_a_whole_number() -> None:
     assert not list(search.find(b'"sum": 0.34567890, "count": 98765432'))
     assert {one.row.mark for one in search.find(b"123456789012")} == {"row-00001z"}
     assert {one.row.mark for one in search.find(b'"9876543210"')} == {"row-00002z"}
+    assert not list(search.find(b'"series_id":11987654321077'))
+    assert not list(search.find(b'"uid":"ee4e9876543210d7"', packed=True))
 
 
 def test_pieces_that_packed_data_puts_side_by_side_are_no_findings(search: Search) -> None:

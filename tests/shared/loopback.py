@@ -28,7 +28,8 @@ def free_ports(count: int) -> list[int]:
         found: list[int] = []
         while len(found) < count:
             sock = held.enter_context(socket.socket())
-            port = random.randrange(20_000, 32_000)
+            # Not of `random` itself: it is seeded alike in each process that runs tests.
+            port = random.SystemRandom().randrange(20_000, 32_000)
             with contextlib.suppress(OSError):
                 sock.bind(("127.0.0.1", port))
                 found.append(port)

@@ -40,6 +40,7 @@ def emit_clean(logger: Any, record: LogRecord) -> None:
         fits = limits.max_log_record_attribute_length is None and (
             most is None or len(record.attributes or ()) <= most
         )
+        count = logger._logger_metrics.emit_log  # noqa: SLF001
         direct = fits and logger._is_enabled()  # noqa: SLF001
     except AttributeError:
         direct = False
@@ -51,5 +52,5 @@ def emit_clean(logger: Any, record: LogRecord) -> None:
     emitted.resource = logger.resource
     emitted.instrumentation_scope = logger.instrumentation_scope
     emitted.limits = limits
-    logger._logger_metrics.emit_log()  # noqa: SLF001
+    count()
     processors.on_emit(emitted)

@@ -245,7 +245,7 @@ def _anchors(name: str) -> Iterator[tuple[str, int]]:
     word = words[-1]
     if len(word) < 3 or word in _COMMON:
         word = max((each for each in words if each not in _COMMON), key=len, default=words[0])
-    if word not in _FREQUENT:
+    if word not in _FREQUENT or len(words) == 1:
         yield word, 0
         return
     first, last = words[-2:]

@@ -57,6 +57,15 @@ def test_rules_of_the_user_replace_packaged_ones(write):
     )
 
 
+@pytest.mark.parametrize("name", ["pin", "email", "2fa", "time"])
+def test_a_frequent_word_may_be_a_name_of_its_own(write, name):
+    rule = "{id: own, kind: key, description: d, why: w, numbers: true, names: [" + name + "]}"
+    redactor = Redactor(load_catalogue(write(f"rules:\n  - {rule}")))
+    assert redactor.text(f"{name}=48291745", "log") == f"{name}=[redacted:own]"
+    with redactor.screened([f"{name}=48291745"]):
+        assert redactor.text(f"{name}=48291745", "log") == f"{name}=[redacted:own]"
+
+
 def test_every_kind_can_be_added(write):
     rules = """
 rules:

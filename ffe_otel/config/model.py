@@ -3,9 +3,9 @@
 
 Sections ``logging``, ``metrics``, ``dashboards``, ``alerting`` and ``optimization`` are
 the architecture document's, with its keys and defaults. ``telemetry``, ``llm``,
-``redaction``, ``limits`` and ``serve`` are this project's own. A field's ``help``
-metadata is what ``ffe-otel config show`` and the documentation print; ``secret`` marks
-values that are never shown.
+``redaction``, ``limits``, ``spool``, ``retention`` and ``serve`` are this project's own. A
+field's ``help`` metadata is what ``ffe-otel config show`` and the documentation print;
+``secret`` marks values that are never shown.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class LogTiers:
     hot_tier_days: int = option(7, "days in fast storage", minimum=1)
     warm_tier_days: int = option(30, "days in archive", minimum=1)
     cold_tier_days: int = option(365, "days in deep archive", minimum=1)
@@ -74,7 +74,7 @@ class Logging:
     format: str = option("json", "format of file and console", choices=("json", "text"))
     outputs: LogOutputs = option(LogOutputs, "destinations")
     rotation: Rotation = option(Rotation, "rotation of the log file")
-    retention: Retention = option(Retention, "retention tiers")
+    retention: LogTiers = option(LogTiers, "retention tiers")
     async_logging: bool = option(True, "write on a thread of our own")
     buffer_size: int = option(8192, "log records held in memory before drops", minimum=1)
     correlation_id_header: str = option("X-Correlation-ID", "correlation header")
@@ -312,6 +312,13 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    clock_grace: float = option(
+        86_400.0, "seconds in which a clock that jumped deletes nothing", minimum=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Serve:
     host: str = option("127.0.0.1", "address of the page and of OTLP")
     port: int = option(4319, "page and API", minimum=0, maximum=65535)
@@ -337,6 +344,7 @@ class Config:
     redaction: Redaction = option(Redaction, "redaction")
     limits: Limits = option(Limits, "bounds in the engine's process")
     spool: Spool = option(Spool, "what waits on disk for its endpoint")
+    retention: Retention = option(Retention, "what holds for everything that is kept by age")
     serve: Serve = option(Serve, "the embedded backend")
     logging: Logging = option(Logging, "logs")
     metrics: Metrics = option(Metrics, "metrics")

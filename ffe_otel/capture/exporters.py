@@ -55,8 +55,12 @@ def _exporters(
         elif name in OTLP_NAMES:
             made.append((spooled or direct)())
         else:
-            made.append(_load(signal, name)())
+            made.append(_load(signal, name)(**_options(signal, name)))
     return made
+
+
+def _options(signal: str, name: str) -> dict[str, Any]:
+    return otlp.grpc_options(signal) if name == GRPC else {}
 
 
 def metric_readers(config: Config, outbox: Outbox | None) -> list[MetricReader]:
@@ -74,7 +78,7 @@ def metric_readers(config: Config, outbox: Outbox | None) -> list[MetricReader]:
         elif name in OTLP_NAMES:
             readers.append(otlp.metric_reader(config))
         elif name != "prometheus":
-            made = _load("metrics", name)()
+            made = _load("metrics", name)(**_options("metrics", name))
             readers.append(
                 made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
             )

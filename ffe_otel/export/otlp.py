@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from opentelemetry.util.re import parse_env_headers
 from ffe_otel import semconv
 from ffe_otel.export.families import prometheus_name
 from ffe_otel.export.prometheus import is_ours, keep
-from ffe_otel.export.session import DeadlineSession
+from ffe_otel.export.session import COMPRESSIONS, DeadlineSession
 from ffe_otel.export.spool.grpc import GrpcTransport
 from ffe_otel.export.spool.http import HttpTransport
 from ffe_otel.export.stats import Signal
@@ -62,9 +63,9 @@ class _Settings:
         return host in _LOOPBACK or host.startswith("127.")
 
     @property
-    def gzip(self) -> bool:
-        """Whether to compress: on this machine it costs more than it saves."""
-        return self.compression == "gzip" or not (self.compression or self.loopback)
+    def packing(self) -> str:
+        """How bodies are compressed: on this machine that costs more than it saves."""
+        return self.compression or ("none" if self.loopback else "gzip")
 
     @property
     def target(self) -> str:
@@ -105,7 +106,33 @@ def _settings(config: Config, signal: Signal) -> _Settings:
                 signal,
                 timeout,
             )
-    return _Settings(url, headers, timeout, _environment(signal, "COMPRESSION").lower())
+    return _Settings(url, headers, timeout, compression(signal))
+
+
+def compression(signal: str) -> str:
+    """What the standard variables say: ``gzip``, ``deflate``, ``none``, or nothing."""
+    text = _environment(signal, "COMPRESSION").lower()
+    if not text or text == "none" or text in COMPRESSIONS:
+        return text
+    _say_unknown(text)
+    return "none"
+
+
+@cache
+def _say_unknown(text: str) -> None:
+    _logger.warning(
+        "OTEL_EXPORTER_OTLP_COMPRESSION is %r, not %s: telemetry is sent as it is",
+        text,
+        " or ".join((", ".join(COMPRESSIONS), "none")),
+    )
+
+
+def grpc_options(signal: str) -> dict[str, Any]:
+    """Arguments for an exporter of OTLP over gRPC, which knows fewer compressions than gRPC."""
+    from grpc import Compression as GrpcCompression
+
+    known = {"gzip": GrpcCompression.Gzip, "deflate": GrpcCompression.Deflate}
+    return {"compression": known.get(compression(signal), GrpcCompression.NoCompression)}
 
 
 def transport(config: Config, signal: Signal, grpc: Callable[[], Any] | None = None) -> Transport:
@@ -119,8 +146,9 @@ def transport(config: Config, signal: Signal, grpc: Callable[[], Any] | None = N
     settings = _settings(config, signal)
     if grpc is not None:
         endpoint = _environment(signal, "ENDPOINT") or _GRPC_ENDPOINT
-        return GrpcTransport(signal, endpoint.rpartition("@")[2], settings.timeout, grpc)
-    session = DeadlineSession(gzip=settings.gzip, loopback=settings.loopback)
+        make = partial(grpc, **grpc_options(signal))
+        return GrpcTransport(signal, endpoint.rpartition("@")[2], settings.timeout, make)
+    session = DeadlineSession(compression=settings.packing, loopback=settings.loopback)
     if certificate := _environment(signal, "CERTIFICATE"):
         session.verify = certificate
     if client := _environment(signal, "CLIENT_CERTIFICATE"):
@@ -146,14 +174,15 @@ class _Bounded:
     """What our exporters add: where they send to, and an end that can be hastened."""
 
     def __init__(self, settings: _Settings) -> None:
-        deflate = settings.compression == "deflate"
-        self._deadline_session = DeadlineSession(gzip=settings.gzip, loopback=settings.loopback)
+        self._deadline_session = DeadlineSession(
+            compression=settings.packing, loopback=settings.loopback
+        )
         self.target = settings.target
         arguments: dict[str, Any] = {
             "endpoint": settings.endpoint,
             "headers": settings.headers,
             "timeout": settings.timeout,
-            "compression": Compression.Deflate if deflate else Compression.NoCompression,
+            "compression": Compression.NoCompression,
             "session": self._deadline_session,
         }
         super().__init__(**arguments)

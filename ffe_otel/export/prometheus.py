@@ -24,6 +24,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 
 from ffe_otel import semconv
 from ffe_otel.export.exemplars import Exemplars
+from ffe_otel.foundation.descriptors import LostError
+from ffe_otel.foundation.sockets import OwnedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -205,8 +207,8 @@ class MetricsPage:
             with self._lock:
                 self._server = server
                 self._thread = threading.Thread(
-                    target=server.serve_forever,
-                    args=(_POLL_SECONDS,),
+                    target=self._serve,
+                    args=(server,),
                     name="ffe-otel-metrics",
                     daemon=True,
                 )
@@ -223,6 +225,18 @@ class MetricsPage:
             problem,
         )
         return False
+
+    def _serve(self, server: WSGIServer) -> None:
+        try:
+            server.serve_forever(_POLL_SECONDS)
+        except LostError:
+            # Somebody closed our socket. What has its number now is not ours to listen on.
+            with self._lock:
+                if self._server is not server:
+                    return
+                self._server = self._thread = None
+            server.server_close()
+            self._listen(server.server_port)
 
     def _app(self) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
         metrics: Any = make_wsgi_app(self.registry)
@@ -247,11 +261,25 @@ class MetricsPage:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
+    socket: OwnedSocket
 
     def __init__(self, address: Any, handler: Any) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, handler)
+        super().__init__(address, handler, bind_and_activate=False)
+        self.socket = OwnedSocket.of(self.socket)
+        try:
+            self.server_bind()
+            self.server_activate()
+        except BaseException:
+            self.server_close()
+            raise
+
+    def service_actions(self) -> None:
+        """See, between two requests, whether we are still listening."""
+        super().service_actions()
+        if not self.socket.ours:
+            raise LostError
 
     def server_bind(self) -> None:
         # Not WSGIServer's: it looks the host's name up, which can take seconds.

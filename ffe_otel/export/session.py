@@ -3,7 +3,9 @@
 
 The exporters of opentelemetry-exporter-otlp-proto-http take a ``requests`` session. This
 one does the retrying, the compressing and the giving up itself, so that the versions of
-the SDK behave alike and an exit is never held up by a dead endpoint.
+the SDK behave alike and an exit is never held up by a dead endpoint. A deadline is that of
+all there is to a request: connecting, TLS, sending, head and body of the answer, and what
+follows it. Of an answer the status decides; what its body says is read as far as it goes.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
+
+from ffe_otel.foundation import http
+from ffe_otel.foundation.sockets import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +34,8 @@ _CONNECT_SECONDS: Final = 2.0
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 4.0
 _DEFAULT_TIMEOUT: Final = 10.0
-_GZIP: Final = 16 + zlib.MAX_WBITS
+COMPRESSIONS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+"""``Content-Encoding``, and the window bits by which zlib makes it."""
 _TRY_AGAIN: Final = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -60,19 +65,20 @@ class Answer:
 class DeadlineSession(requests.Session):
     """A session whose requests, with all their retries, end in time."""
 
-    def __init__(self, *, gzip: bool, loopback: bool) -> None:
+    def __init__(self, *, compression: str, loopback: bool) -> None:
         """Make a session.
 
         Args:
-            gzip: compress bodies, at the lowest level: for telemetry the higher ones cost
-                several times as much and save little.
+            compression: of bodies, one of ``COMPRESSIONS`` or none, at the lowest level: for
+                telemetry the higher ones cost several times as much and save little.
             loopback: the endpoint is on this machine, so proxies and ``.netrc`` are not
                 for it.
         """
         super().__init__()
         self.trust_env = not loopback
         self.problem = ""  # why the last request was given up
-        self._gzip = gzip
+        self._compression = compression
+        http.mount(self)
         self._closing = threading.Event()
         self._last_moment = float("inf")
         if hasattr(os, "register_at_fork"):
@@ -107,8 +113,9 @@ class DeadlineSession(requests.Session):
         if kwargs.get("verify") is None and self.verify is not True:
             # Or requests lets REQUESTS_CA_BUNDLE win over the exporter's own certificate.
             kwargs["verify"] = self.verify
-        if self._gzip and isinstance(kwargs.get("data"), bytes):
-            kwargs["data"], kwargs["headers"] = _compress(kwargs["data"], kwargs.get("headers"))
+        if isinstance(kwargs.get("data"), bytes):
+            kwargs["data"], kwargs["headers"] = self._packed(kwargs["data"], kwargs.get("headers"))
+        kwargs["stream"] = True
         send: Any = super().request
         pause, attempt, reason = _FIRST_PAUSE, 0, ""
         while True:
@@ -118,7 +125,9 @@ class DeadlineSession(requests.Session):
             kwargs["timeout"] = (min(remaining, _CONNECT_SECONDS), remaining)
             wait = pause
             try:
-                response: requests.Response = send(method, url, *args, **kwargs)
+                with bounded(remaining):
+                    response: requests.Response = send(method, url, *args, **kwargs)
+                    _read(response)
             except requests.Timeout:
                 reason = f"no answer within {remaining:.1f} s"
             except requests.RequestException as error:
@@ -140,29 +149,39 @@ class DeadlineSession(requests.Session):
         Raises:
             GivenUp: there was no answer within ``seconds``.
         """
-        if self._gzip:
-            data, headers = _compress(data, headers)
+        data, headers = self._packed(data, headers)
         send: Any = super().request
         arguments: dict[str, Any] = {
             "data": data,
             "headers": headers,
             "timeout": (min(seconds, _CONNECT_SECONDS), seconds),
             "allow_redirects": False,
+            "stream": True,
         }
         if self.verify is not True:  # as in ``request``
             arguments["verify"] = self.verify
         try:
-            try:
-                response: requests.Response = send("POST", url, **arguments)
-            except requests.ConnectionError as error:
-                if not _was_pooled(error):
-                    raise
-                response = send("POST", url, **arguments)
+            with bounded(seconds):
+                try:
+                    response: requests.Response = send("POST", url, **arguments)
+                except requests.ConnectionError as error:
+                    if not _was_pooled(error):
+                        raise
+                    response = send("POST", url, **arguments)
+                body = _read(response)
         except requests.Timeout:
             raise self._given_up(f"no answer within {seconds:.1f} s") from None
         except requests.RequestException as error:
             raise self._given_up(_reason(error)) from None
-        return Answer(response.status_code, response.content, _retry_after(response))
+        return Answer(response.status_code, body, _retry_after(response))
+
+    def _packed(self, data: bytes, headers: Any) -> tuple[bytes, Mapping[str, str]]:
+        bits = COMPRESSIONS.get(self._compression)
+        if bits is None:
+            return data, headers
+        compressor = zlib.compressobj(1, zlib.DEFLATED, bits)
+        packed = compressor.compress(data) + compressor.flush()
+        return packed, {**(headers or {}), "Content-Encoding": self._compression}
 
     def _pause(self, seconds: float, deadline: float, reason: str) -> None:
         if time.monotonic() + seconds >= min(deadline, self._last_moment):
@@ -176,8 +195,7 @@ class DeadlineSession(requests.Session):
 
     def _reconnect(self) -> None:
         """Leave the connections to the parent process: two writers would garble them."""
-        for prefix in ("https://", "http://"):
-            self.mount(prefix, HTTPAdapter())
+        http.mount(self)
         self._closing = threading.Event()
         self._last_moment = float("inf")
 
@@ -188,10 +206,14 @@ def _seconds(timeout: Any) -> float:
     return float(timeout) if timeout is not None else _DEFAULT_TIMEOUT
 
 
-def _compress(data: bytes, headers: Any) -> tuple[bytes, dict[str, str]]:
-    compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
-    packed = compressor.compress(data) + compressor.flush()
-    return packed, {**(headers or {}), "Content-Encoding": "gzip"}
+def _read(response: requests.Response) -> bytes:
+    """The body, or nothing of one that takes too long or is too large."""
+    try:
+        return response.content
+    except (requests.RequestException, OSError):
+        response._content = b""  # noqa: SLF001 - who looks at it now is not to read on
+        response.close()
+        return b""
 
 
 def _was_pooled(error: requests.ConnectionError) -> bool:
@@ -219,11 +241,22 @@ def _reason(error: BaseException) -> str:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """Seconds the server asks to wait; 0 when it does not say."""
+    """Seconds the server asks to wait; 0 when it does not say.
+
+    A date counts by the server's own clock where it tells that: one of the two may be wrong.
+    """
     value = response.headers.get("Retry-After", "").strip()
     if value.isdigit():
         return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
+    until = _unix(value)
+    if until is None:
         return 0.0
+    now = _unix(response.headers.get("Date", ""))
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def _unix(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 from logs_bench import SECRET, all_lines, fail, wait_until
 
-from ffe_otel.capture.logs import fds, rotation
+from ffe_otel.capture.logs import rotation
 from ffe_otel.capture.logs.logfile import LogFile
 from ffe_otel.config.model import Rotation
+from ffe_otel.foundation import descriptors
+from ffe_otel.foundation.descriptors import Descriptor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -292,14 +294,14 @@ def test_a_line_that_went_to_a_file_being_rolled_over_is_written_again(tmp_path,
     path = tmp_path / "ffe.log"
     file = LogFile(path, max_bytes=4000, backup_count=3, compress=False)
     assert file.write([b"first\n"]) == (1, None)
-    append = fds.append_all
+    append = descriptors.append_all
 
-    def roll_over_first(number: int, data: bytes) -> None:
+    def roll_over_first(file: Descriptor, data: bytes) -> None:
         if not path.with_name("ffe.log.1").exists():
             path.rename(path.with_name("ffe.log.1"))
-        append(number, data)
+        append(file, data)
 
-    monkeypatch.setattr(fds, "append_all", roll_over_first)
+    monkeypatch.setattr(descriptors, "append_all", roll_over_first)
     with path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert file.write([b"second\n"]) == (1, None)
@@ -310,11 +312,13 @@ def test_a_line_that_went_to_a_file_being_rolled_over_is_written_again(tmp_path,
 def test_a_lock_that_somebody_holds_is_not_had(tmp_path):
     path = tmp_path / "x"
     path.touch()
-    with path.open() as mine, path.open() as other:
-        assert fds.lock(other.fileno())
-        assert not fds.lock(mine.fileno(), wait_seconds=0.01)
-        fds.unlock(other.fileno())
-        assert fds.lock(mine.fileno())
+    mine, other = Descriptor.open(path, os.O_RDONLY), Descriptor.open(path, os.O_RDONLY)
+    assert descriptors.lock(other)
+    assert not descriptors.lock(mine, wait_seconds=0.01)
+    descriptors.unlock(other)
+    assert descriptors.lock(mine)
+    for each in (mine, other):
+        each.close()
 
 
 def test_no_byte_of_a_secret_reaches_the_disk(start, logger):

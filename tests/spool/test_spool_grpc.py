@@ -43,19 +43,25 @@ def service():
 
 
 @pytest.fixture
-def transport(service):
+def serving(service):
+    """The URL of a server that listens."""
     server = grpc.server(futures.ThreadPoolExecutor(2))
     services.add_TraceServiceServicer_to_server(service, server)
     endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
+    yield endpoint
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def transport(serving):
     made = []
 
     def make():
-        made.append(OTLPSpanExporter(endpoint=endpoint, headers={"x-tenant": "a"}))
+        made.append(OTLPSpanExporter(endpoint=serving, headers={"x-tenant": "a"}))
         return made[-1]
 
-    yield GrpcTransport(Signal.TRACES, endpoint, 5.0, make)
-    server.stop(None).wait()
+    yield GrpcTransport(Signal.TRACES, serving, 5.0, make)
     for exporter in made:
         exporter.shutdown()
 
@@ -112,3 +118,33 @@ def test_a_server_says_how_long_to_wait(service, transport):
     service.answer = answer
     outcome = transport.post(REQUEST.SerializeToString(), 30.0)
     assert (outcome.fate, outcome.wait_seconds) == (Fate.LATER, 7.5)
+
+
+def test_an_answer_that_is_too_large_is_not_read(service, transport):
+    partial = messages.ExportTracePartialSuccess(error_message="x" * (8 << 20))
+    service.answer = lambda _: messages.ExportTraceServiceResponse(partial_success=partial)
+    outcome = transport.post(REQUEST.SerializeToString(), 10.0)
+    # Who sends an answer has taken the request.
+    assert (outcome.fate, outcome.text) == (Fate.TAKEN, "")
+    assert len(service.taken) == 1
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "none", "made-up"])
+def test_compression_is_what_the_variable_says(service, serving, monkeypatch, name):
+    from ffe_otel.config.model import Config
+    from ffe_otel.export import otlp
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", name)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", serving)
+    made = []
+
+    def make(**arguments):
+        made.append(OTLPSpanExporter(**arguments))
+        return made[-1]
+
+    outcome = otlp.transport(Config(), Signal.TRACES, make).post(REQUEST.SerializeToString(), 10.0)
+    made[0].shutdown()
+    assert outcome.fate is Fate.TAKEN
+    assert service.taken == [REQUEST]
+    used = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
+    assert made[0]._compression == used.get(name, grpc.Compression.NoCompression)

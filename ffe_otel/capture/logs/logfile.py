@@ -9,7 +9,9 @@ import stat
 import time
 from typing import TYPE_CHECKING, Final
 
-from ffe_otel.capture.logs import fds, rotation
+from ffe_otel.capture.logs import rotation
+from ffe_otel.foundation import descriptors
+from ffe_otel.foundation.descriptors import Descriptor, LostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +40,8 @@ class LogFile:
         self._max_bytes = max_bytes
         self._backup_count = backup_count
         self._compress = compress
-        self._file: fds.Descriptor | None = None
-        self._rotating: fds.Descriptor | None = None
+        self._file: Descriptor | None = None
+        self._rotating: Descriptor | None = None
         self._compression: rotation.Compression | None = None
         self._trouble: OSError | None = None
         self._roll_after = 0.0
@@ -52,13 +54,18 @@ class LogFile:
             How many lines are in the file, and why it is not all of them. Never part of a
             line, as far as the file system lets it be taken back.
         """
-        done = 0
-        try:
-            while done < len(lines):
+        done = lost = 0
+        while done < len(lines):
+            try:
                 done = self._write_some(lines, done)
-        except OSError as error:
-            self._close_file()
-            return done, error
+            except LostError as error:
+                self._close_file()
+                lost += 1
+                if lost == _REOPEN_ATTEMPTS:
+                    return done, error
+            except OSError as error:
+                self._close_file()
+                return done, error
         return done, None
 
     def step(self) -> bool:
@@ -77,6 +84,10 @@ class LogFile:
         if self._compression is None:
             return False
         try:
+            if self._rotating is None or not self._rotating.ours:
+                # Without the lock another process may give the files other numbers meanwhile.
+                self._compression.abandon()
+                raise LostError
             if not self._compression.step():
                 self._compress_next()
         except OSError:
@@ -104,28 +115,29 @@ class LogFile:
 
     def _write_some(self, lines: Sequence[bytes], start: int) -> int:
         """Append what fits, roll over when nothing does; returns the next line's index."""
-        number, locked = self._open_locked()
+        file, locked = self._open_locked()
         try:
-            status = os.fstat(number)
+            status = os.fstat(file.number)
             if not stat.S_ISREG(status.st_mode):
-                fds.write_all(number, b"".join(lines[start:]))
+                descriptors.write_all(file, b"".join(lines[start:]))
                 return len(lines)
             end = self._fitting(lines, start, status.st_size)
             if end == start:
-                if status.st_size and self._roll(number):
+                if status.st_size and self._roll(file):
                     return start
                 end = start + 1  # longer than any file may be, or rolling is not possible now
-            fds.append_all(number, b"".join(lines[start:end]))
-            if not locked and not self._is_current(number):
+            descriptors.append_all(file, b"".join(lines[start:end]))
+            if not (file.ours if locked else file.is_at(self.path)):
                 # Without the lock it may have gone to a file that was rolled over and, by
-                # then, compressed to its end. Twice is better than not at all.
+                # then, compressed to its end; without the number, to nobody knows where.
+                # Twice is better than not at all.
                 self._close_file()
                 return start
             return end
         finally:
             # Rolling over has closed the file and released its lock.
             if locked and self._file is not None:
-                fds.unlock(number)
+                descriptors.unlock(file)
 
     def _fitting(self, lines: Sequence[bytes], start: int, size: int) -> int:
         if time.monotonic() < self._roll_after:
@@ -137,39 +149,31 @@ class LogFile:
             end += 1
         return end
 
-    def _open_locked(self) -> tuple[int, bool]:
+    def _open_locked(self) -> tuple[Descriptor, bool]:
         """The current file, and whether it is locked against other processes."""
         for _ in range(_REOPEN_ATTEMPTS):
-            number = self._open()
-            locked = fds.lock(number)
-            if self._is_current(number):
-                return number, locked
+            file = self._open()
+            locked = descriptors.lock(file)
+            if file.is_at(self.path):
+                return file, locked
             if locked:
-                fds.unlock(number)
+                descriptors.unlock(file)
             self._close_file()
         return self._open(), False
 
-    def _open(self) -> int:
-        if self._file is None:
+    def _open(self) -> Descriptor:
+        if self._file is None or not self._file.ours:
             _make_private(self.path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._file = fds.Descriptor(os.open(self.path, flags, self._mode))
-        return self._file.number
-
-    def _is_current(self, number: int) -> bool:
-        ours = os.fstat(number)
-        try:
-            there = self.path.stat()
-        except FileNotFoundError:
-            return False
-        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+            self._file = Descriptor.open(self.path, flags, self._mode)
+        return self._file
 
     def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _roll(self, number: int) -> bool:
+    def _roll(self, file: Descriptor) -> bool:
         """Roll over while holding the file's lock; False when that is not possible now."""
         try:
             rolled = self._rolled()
@@ -181,8 +185,8 @@ class LogFile:
             self._roll_after = time.monotonic() + _ROLL_AGAIN_SECONDS
             return False
         # Somebody may have let another reader in; the next file is to be as open as this one.
-        self._mode = stat.S_IMODE(os.fstat(number).st_mode)
-        fds.unlock(number)
+        self._mode = stat.S_IMODE(os.fstat(file.number).st_mode)
+        descriptors.unlock(file)
         self._close_file()
         try:
             self._compress_next()
@@ -194,8 +198,8 @@ class LogFile:
     def _rolled(self) -> bool:
         while self._compression is not None and self.step():
             continue
-        self._rotating = fds.Descriptor(os.open(self.path.parent, os.O_RDONLY))
-        if not fds.lock(self._rotating.number, wait_seconds=0):
+        self._rotating = Descriptor.open(self.path.parent, os.O_RDONLY)
+        if not descriptors.lock(self._rotating, wait_seconds=0):
             self._rotating.close()
             self._rotating = None
             return False
@@ -213,7 +217,7 @@ class LogFile:
     def _end_rotation(self) -> None:
         self._compression = None
         if self._rotating is not None:
-            fds.unlock(self._rotating.number)
+            descriptors.unlock(self._rotating)
             self._rotating.close()
             self._rotating = None
 

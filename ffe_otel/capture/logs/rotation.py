@@ -12,7 +12,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from ffe_otel.capture.logs import fds
+from ffe_otel.foundation.descriptors import Descriptor, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,11 +89,11 @@ class Compression:
         self._source = source
         self._partial = source.with_name(source.name + _PARTIAL)
         self._compressor = zlib.compressobj(wbits=_GZIP)
-        self._input = fds.Descriptor(os.open(source, os.O_RDONLY))
+        self._input = Descriptor.open(source, os.O_RDONLY)
         try:
             mode = os.fstat(self._input.number).st_mode & 0o777
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            self._output = fds.Descriptor(os.open(self._partial, flags, mode))
+            self._output = Descriptor.open(self._partial, flags, mode)
         except OSError:
             self._input.close()
             raise
@@ -110,9 +110,9 @@ class Compression:
         try:
             data = os.read(self._input.number, _CHUNK)
             if data:
-                fds.write_all(self._output.number, self._compressor.compress(data))
+                write_all(self._output, self._compressor.compress(data))
                 return True
-            fds.write_all(self._output.number, self._compressor.flush())
+            write_all(self._output, self._compressor.flush())
         except OSError:
             self.abandon()
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ffe_otel import semconv
 from ffe_otel.capture.logs import reading
+from ffe_otel.foundation.sockets import OwnedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Syslog:
         self._path = address if address.startswith("/") else None
         self._target = None if self._path else _host_and_port(address)
         self._application = application
-        self._socket: socket.socket | None = None
+        self._socket: OwnedSocket | None = None
 
     def send(self, levelno: int, line: Mapping[str, Any], text: str) -> None:
         """Send one record.
@@ -46,6 +47,8 @@ class Syslog:
             OSError: The daemon cannot be reached.
         """
         message = self._message(levelno, line, text).encode("utf-8", "replace")[:_MAX_DATAGRAM]
+        if self._socket is not None and not self._socket.ours:
+            self.close()
         try:
             self._connected().send(message)
         except OSError:
@@ -66,14 +69,14 @@ class Syslog:
         when = line.get(reading.TIMESTAMP, "-")
         return f"<{priority}>1 {when} {socket.gethostname() or '-'} {name} {process} - - {text}"
 
-    def _connected(self) -> socket.socket:
+    def _connected(self) -> OwnedSocket:
         if self._socket is None:
             self._socket = self._open()
         return self._socket
 
-    def _open(self) -> socket.socket:
+    def _open(self) -> OwnedSocket:
         if self._target is None:
-            opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            opened = OwnedSocket.of(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             address: Any = self._path
         else:
             host, port = self._target
@@ -82,7 +85,7 @@ class Syslog:
                 socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM),
                 key=lambda info: info[0] != socket.AF_INET,
             )
-            opened = socket.socket(*found[:3])
+            opened = OwnedSocket.of(socket.socket(*found[:3]))
             address = found[4]
         opened.settimeout(_TIMEOUT_SECONDS)
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ffe_otel.export.spool import folder, segment
+from ffe_otel.foundation.descriptors import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,8 @@ def take_over(parent: Path, own: Path | None, signal: int, place: Callable[[], P
 
 
 def _take(path: Path, signal: int, place: Callable[[], Path], taken: Taken) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        contents = segment.repair(descriptor, signal)
-    finally:
-        os.close(descriptor)
+    with Descriptor.open(path, os.O_RDWR) as file:
+        contents = segment.repair(file, signal)
     taken.lost += contents.lost
     if contents.delivered >= contents.end:
         path.unlink()

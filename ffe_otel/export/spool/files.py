@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ffe_otel.export.spool import segment
 from ffe_otel.export.spool.folder import Folder
 from ffe_otel.export.spool.parts import Segment
+from ffe_otel.foundation.descriptors import Descriptor, LostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Files that are taken over have lower numbers than our own: they come first, also for the
 # next process that takes over both.
 _OWN_FROM: Final = 1_000_000
+_ATTEMPTS: Final = 3
 
 
 class Files:
@@ -33,10 +35,12 @@ class Files:
         self._number = number
         self._segment_bytes = segment_bytes
         self._folder: Folder | None = None
-        self._active: tuple[Segment, int] | None = None
-        self._reader: tuple[Segment, int] | None = None
+        self._active: tuple[Segment, Descriptor] | None = None
+        self._reader: tuple[Segment, Descriptor] | None = None
         self._made = 0
         self._taken_over = 0
+        self.left_behind = False
+        """The folder was given up, with what is in it, and is to be taken over."""
 
     @property
     def folder(self) -> Path | None:
@@ -58,6 +62,29 @@ class Files:
             self.seal()
         return [s for s in self.segments if s is not than and s.delivered < s.size]
 
+    # Owning
+
+    def check(self) -> None:
+        """See whether the folder and the newest file are still ours, and begin anew if not.
+
+        Whose lock was closed under him is dead to other processes: they take the folder over,
+        and so may we, but then as everybody does. It must not be written to, read or sent from
+        before that.
+        """
+        if self._folder is not None and not self._folder.held:
+            self._leave_behind()
+        elif self._active is not None and not self._active[1].ours:
+            self.seal()
+
+    def _leave_behind(self) -> None:
+        for holder in (self._active, self._reader):
+            if holder is not None:
+                holder[1].close()
+        for found in self.segments:
+            found.left_behind = True
+        self.segments, self._active, self._reader, self._folder = [], None, None, None
+        self.left_behind = True
+
     # Writing
 
     def write(self, record: segment.Record, now: float) -> None:
@@ -66,21 +93,33 @@ class Files:
         Raises:
             OSError: that is not possible; nothing of it stays.
         """
-        active, descriptor = self._writable(len(record.payload))
-        try:
-            end = segment.append(
-                descriptor, active.size, record.payload, record.items, record.unix_nano
-            )
-        except OSError:
+        for _ in range(_ATTEMPTS):
+            self.check()
+            active, descriptor = self._writable(len(record.payload))
             try:
-                os.ftruncate(descriptor, active.size)
+                end = segment.append(
+                    descriptor, active.size, record.payload, record.items, record.unix_nano
+                )
+            except LostError:
+                continue
             except OSError:
-                # The rest is a damaged end then, and nothing may follow it.
-                self.seal()
-            raise
-        active.size, active.items, active.written = end, active.items + record.items, now
+                try:
+                    os.ftruncate(descriptor.number, active.size)
+                except OSError:
+                    # The rest is a damaged end then, and nothing may follow it.
+                    self.seal()
+                raise
+            if self._is_ours(descriptor):
+                active.size, active.items = end, active.items + record.items
+                active.written = now
+                return
+            # It may have gone where nobody looks for it. Twice is better than not at all.
+        raise LostError
 
-    def _writable(self, length: int) -> tuple[Segment, int]:
+    def _is_ours(self, descriptor: Descriptor) -> bool:
+        return descriptor.ours and self._folder is not None and self._folder.held
+
+    def _writable(self, length: int) -> tuple[Segment, Descriptor]:
         if self._active is not None:
             size = self._active[0].size
             full = size + length + segment.OVERHEAD > self._segment_bytes
@@ -104,7 +143,7 @@ class Files:
         if self._active is not None:
             sealed, descriptor = self._active
             self._active = None
-            os.close(descriptor)
+            descriptor.close()
             if sealed.delivered >= sealed.size:
                 self.delete(sealed)
 
@@ -116,7 +155,7 @@ class Files:
         self._active = None if self._active in holders else self._active
         self._reader = None if self._reader in holders else self._reader
         for _, descriptor in holders:
-            os.close(descriptor)
+            descriptor.close()
         found.gone = True
         self.segments.remove(found)
         with contextlib.suppress(OSError):
@@ -124,23 +163,34 @@ class Files:
 
     # Reading
 
-    def open(self, wanted: Segment) -> int:
-        """A descriptor to read from; stays open until another segment is wanted.
+    def read(
+        self, wanted: Segment, most_bytes: int, most_records: int
+    ) -> tuple[segment.Record, ...]:
+        """What is next to deliver of a segment, within these bounds; none where it is damaged.
 
         Raises:
-            OSError: the file is not there any more.
+            OSError: the file is not there any more, or cannot be read now.
         """
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(LostError):
+                return segment.read_some(
+                    self._open(wanted), wanted.delivered, wanted.size, most_bytes, most_records
+                )
+        raise LostError
+
+    def _open(self, wanted: Segment) -> Descriptor:
+        """A descriptor to read from; stays open until another segment is wanted."""
         if self._reader is not None:
             current, descriptor = self._reader
-            if current is wanted:
+            if current is wanted and descriptor.ours:
                 return descriptor
             self._reader = None
-            os.close(descriptor)
+            descriptor.close()
         if self._active is not None and self._active[0] is wanted:
             # Also where somebody deleted the file.
-            descriptor = os.dup(self._active[1])
+            descriptor = self._active[1].duplicate()
         else:
-            descriptor = os.open(wanted.path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = Descriptor.open(wanted.path, os.O_RDWR)
         self._reader = (wanted, descriptor)
         return descriptor
 
@@ -151,9 +201,15 @@ class Files:
         active = self._active is not None and self._active[0] is found
         if end >= found.size and (not active or found.size > self._segment_bytes // 2):
             self.delete(found)
-        elif self._reader is not None and self._reader[0] is found:
+        else:
             with contextlib.suppress(OSError):
-                segment.mark_delivered(self._reader[1], end)
+                segment.mark_delivered(self._open(found), end)
+
+    @staticmethod
+    def deliver_left_behind(found: Segment, end: int) -> None:
+        """The same for a file that is nobody's, or not ours any more, while it is where it was."""
+        with contextlib.suppress(OSError), Descriptor.open(found.path, os.O_RDWR) as file:
+            segment.mark_delivered(file, end)
 
     # Keeping
 
@@ -163,16 +219,18 @@ class Files:
         Raises:
             OSError: there can be no folder.
         """
+        self.check()
         self._taken_over += 1
         return self._own_folder() / f"{self._taken_over:012d}{segment.SUFFIX}"
 
     def insert(self, taken: Sequence[Segment]) -> None:
         """Put segments that were taken over in front of our own."""
         position = sum(int(found.path.stem) < _OWN_FROM for found in self.segments)
-        self.segments[position:position] = taken
+        self.segments[position:position] = [f for f in taken if f.path.parent == self.folder]
 
     def rescue(self) -> tuple[segment.Record, ...]:
         """Begin anew where somebody deleted the newest file; what can still be read of it."""
+        self.check()
         if self._active is None or self._active[0].path.exists():
             return ()
         lost, descriptor = self._active
@@ -185,12 +243,13 @@ class Files:
 
     def close(self) -> None:
         """Leave what is not delivered to the next process."""
+        self.check()
         self.seal()
         for found in list(self.segments):
             if found.delivered >= found.size:
                 self.delete(found)
         if self._reader is not None:
-            os.close(self._reader[1])
+            self._reader[1].close()
         if self._folder is not None:
             self._folder.remove()
 
@@ -198,6 +257,6 @@ class Files:
         """In a forked child: drop the copies of the parent's descriptors, and nothing else."""
         for holder in (self._active, self._reader):
             if holder is not None:
-                os.close(holder[1])
+                holder[1].close()
         if self._folder is not None:
             self._folder.let_go()

@@ -15,6 +15,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel.foundation.descriptors import Descriptor, LostError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -44,8 +46,15 @@ class Folder:
         self._lock = _take(unfinished / _LOCK, create=True)
         self.path = unfinished.rename(parent / name)
 
+    @property
+    def held(self) -> bool:
+        """Whether we still have the lock: who closes its number gives it back for us."""
+        return self._lock is not None and self._lock.ours
+
     def remove(self) -> None:
         """Delete the folder when nothing but the lock is left in it, and give the lock back."""
+        if not self.held:
+            return
         with contextlib.suppress(OSError):
             if [entry.name for entry in self.path.iterdir()] == [_LOCK]:
                 (self.path / _LOCK).unlink()
@@ -59,7 +68,7 @@ class Folder:
         """
         lock, self._lock = self._lock, None
         if lock is not None:
-            os.close(lock)
+            lock.close()
 
 
 def private_folder(path: Path) -> None:
@@ -79,7 +88,7 @@ def abandoned(parent: Path, own: Path | None) -> Iterator[list[Path]]:
 
     What is empty then is deleted.
     """
-    taken: list[tuple[Path, int]] = []
+    taken: list[tuple[Path, Descriptor]] = []
     try:
         for path in _siblings(parent):
             lock = None if path == own else _take(path / _LOCK, create=False)
@@ -92,7 +101,7 @@ def abandoned(parent: Path, own: Path | None) -> Iterator[list[Path]]:
                 if [entry.name for entry in path.iterdir()] == [_LOCK]:
                     (path / _LOCK).unlink()
                     path.rmdir()
-            os.close(lock)
+            lock.close()
 
 
 def _siblings(parent: Path) -> list[Path]:
@@ -116,27 +125,28 @@ def _remove_unfinished(path: Path) -> None:
             path.rmdir()
 
 
-def _take(path: Path, *, create: bool) -> int | None:
+def _take(path: Path, *, create: bool) -> Descriptor | None:
     """Lock a file; ``None`` when somebody has it or it is gone.
 
     Raises:
         OSError: it was to be created, and cannot be.
     """
     try:
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = Descriptor.open(path, os.O_RDWR | (os.O_CREAT if create else 0))
     except OSError:
         if create:
             raise
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever had it before may have deleted the file under this lock.
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
+        if descriptor.is_at(path):
             return descriptor
     except OSError:
-        if create:
+        if create and descriptor.ours:
             # A file system without locks: nobody can take it over, and nobody has to know.
             return descriptor
-    os.close(descriptor)
+    descriptor.close()
+    if create:
+        raise LostError
     return None

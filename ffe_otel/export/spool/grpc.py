@@ -29,6 +29,7 @@ _LATER: Final = frozenset({"CANCELLED", "ABORTED", "OUT_OF_RANGE", "DATA_LOSS", 
                            "UNKNOWN"})  # fmt: skip
 _ABOUT_CONTENT: Final = frozenset({"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"})
 _MAY_BE_CONTENT: Final = frozenset({"INTERNAL", "UNKNOWN"})
+_TOO_LARGE: Final = "CLIENT: Received message larger than max"
 _RETRY_INFO: Final = "google.rpc.retryinfo-bin"
 _LONGEST_TEXT: Final = 500
 
@@ -77,6 +78,10 @@ def _failure(error: Any) -> Outcome:
         wait = _retry_delay(error)
     except Exception:  # noqa: BLE001 - it is not an RpcError
         return Outcome(Fate.UNREACHABLE, "unreachable", f"{type(error).__name__}: {error}")
+    if code == "RESOURCE_EXHAUSTED" and _TOO_LARGE in text:
+        # Of four megabytes, which is what a channel reads unless it is told otherwise. Only a
+        # request that was taken has an answer.
+        return Outcome(Fate.TAKEN)
     reason, counted = f"answered {code}", f"grpc_{code.lower()}"
     if wait is not None:
         return Outcome(Fate.LATER, counted, reason, text, wait_seconds=wait)

@@ -23,6 +23,7 @@ from ffe_otel.export.spool.sender import Desk, Pace, Sender
 from ffe_otel.export.spool.spool import Spool
 from ffe_otel.export.spool.usage import ENDPOINT_FILE
 from ffe_otel.export.stats import Signal
+from ffe_otel.foundation.descriptors import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,11 +168,7 @@ def _digest(url: str) -> str:
 def _name_endpoint(folder: Path, url: str) -> None:
     try:
         private_folder(folder)
-        descriptor = os.open(
-            folder / ENDPOINT_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"{url}\n")
+        write_private(folder / ENDPOINT_FILE, f"{url}\n")
     except OSError:
         # Only people read it; the spool itself says what is wrong with the folder.
         return

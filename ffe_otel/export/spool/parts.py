@@ -24,6 +24,7 @@ class Segment:
         written: monotonic time of the last write in seconds.
         synced: offset up to which an ``fsync`` was done.
         gone: it was dropped and deleted.
+        left_behind: it is in a folder that is not ours any more.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Segment:
     written: float = 0.0
     synced: int = 0
     gone: bool = False
+    left_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ffe_otel.export.spool import segment
 from ffe_otel.export.spool.folder import private_folder
+from ffe_otel.foundation.descriptors import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +53,8 @@ def keep(folder: Path, limit: int, signal: int, records: Sequence[segment.Record
         target.unlink(missing_ok=True)
         raise
     finally:
-        os.close(descriptor)
-    explained = os.open(
-        target.with_suffix(REASON_SUFFIX), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
-    with os.fdopen(explained, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f"{reason}\n")
+        descriptor.close()
+    write_private(target.with_suffix(REASON_SUFFIX), f"{reason}\n")
     bound(folder, limit)
     return target
 

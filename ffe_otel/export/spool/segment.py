@@ -16,6 +16,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel.foundation.descriptors import Descriptor, LostError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -65,23 +67,23 @@ class Contents:
     lost: int
 
 
-def create(path: Path, signal: int) -> int:
+def create(path: Path, signal: int) -> Descriptor:
     """Make an empty segment that only its owner can read; its descriptor.
 
     Raises:
         OSError: it cannot be made.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = Descriptor.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         write_at(descriptor, _HEADER.pack(_MAGIC, VERSION, signal, HEADER_SIZE), 0)
     except OSError:
-        os.close(descriptor)
+        descriptor.close()
         path.unlink(missing_ok=True)
         raise
     return descriptor
 
 
-def append(descriptor: int, offset: int, payload: bytes, items: int, unix_nano: int) -> int:
+def append(descriptor: Descriptor, offset: int, payload: bytes, items: int, unix_nano: int) -> int:
     """Write a record at ``offset``; where it ends.
 
     Raises:
@@ -94,7 +96,7 @@ def append(descriptor: int, offset: int, payload: bytes, items: int, unix_nano: 
     return offset + len(data)
 
 
-def write_at(descriptor: int, data: bytes, offset: int) -> None:
+def write_at(descriptor: Descriptor, data: bytes, offset: int) -> None:
     """Write all of ``data``, also where the system takes it in pieces.
 
     Raises:
@@ -102,38 +104,45 @@ def write_at(descriptor: int, data: bytes, offset: int) -> None:
     """
     rest = memoryview(data)
     while rest:
-        written = os.pwrite(descriptor, rest, offset)
+        written = os.pwrite(descriptor.number, rest, offset)
         rest, offset = rest[written:], offset + written
 
 
-def read(descriptor: int, offset: int, end: int) -> Record | None:
+def _read(number: int, offset: int, end: int) -> Record | None:
     """The record at ``offset``; ``None`` where none is left before ``end`` or it is damaged."""
     if offset + OVERHEAD > end:
         return None
-    head = os.pread(descriptor, OVERHEAD, offset)
+    head = os.pread(number, OVERHEAD, offset)
     if len(head) < OVERHEAD:
         return None
     length, items, unix_nano, check = _RECORD.unpack(head)
     if offset + OVERHEAD + length > end:
         return None
-    payload = os.pread(descriptor, length, offset + OVERHEAD)
+    payload = os.pread(number, length, offset + OVERHEAD)
     if zlib.crc32(payload, zlib.crc32(head[: _FIELDS.size])) != check:
         return None
     return Record(payload, items, unix_nano, offset + OVERHEAD + length)
 
 
 def read_some(
-    descriptor: int, offset: int, end: int, most_bytes: int, most_records: int
+    descriptor: Descriptor, offset: int, end: int, most_bytes: int, most_records: int
 ) -> tuple[Record, ...]:
-    """Records from ``offset`` on within these bounds; none where the first is damaged."""
+    """Records from ``offset`` on within these bounds; none where the first is damaged.
+
+    Raises:
+        OSError: the file cannot be read now.
+    """
     found: list[Record] = []
-    size = 0
-    while len(found) < most_records and (record := read(descriptor, offset, end)):
+    size, number = 0, descriptor.number
+    while len(found) < most_records and (record := _read(number, offset, end)):
         size += len(record.payload)
         if found and size > most_bytes:
             break
         found.append(record)
         offset = record.end
+    if not found and not descriptor.ours:
+        # What looked like damage was somebody else's file.
+        raise LostError
     return tuple(found)
 
 
@@ -143,11 +152,8 @@ def time_at(path: Path, offset: int) -> int:
     Raises:
         OSError: the file cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        head = os.pread(descriptor, _FIELDS.size, offset)
-    finally:
-        os.close(descriptor)
+    with Descriptor.open(path, os.O_RDONLY) as file:
+        head = os.pread(file.number, _FIELDS.size, offset)
     return int(_FIELDS.unpack(head)[2]) if len(head) == _FIELDS.size else 0
 
 
@@ -157,11 +163,8 @@ def bytes_waiting(path: Path) -> int:
     Raises:
         OSError: the file cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        head, size = os.pread(descriptor, HEADER_SIZE, 0), os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
+    with Descriptor.open(path, os.O_RDONLY) as file:
+        head, size = os.pread(file.number, HEADER_SIZE, 0), os.fstat(file.number).st_size
     if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
         return 0
     return max(0, size - int(_HEADER.unpack(head)[3]))
@@ -173,14 +176,11 @@ def sync(path: Path) -> None:
     Raises:
         OSError: that is not possible.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with Descriptor.open(path, os.O_RDONLY) as file:
+        os.fsync(file.number)
 
 
-def mark_delivered(descriptor: int, offset: int) -> None:
+def mark_delivered(descriptor: Descriptor, offset: int) -> None:
     """Write down that everything before ``offset`` is delivered.
 
     Raises:
@@ -189,28 +189,29 @@ def mark_delivered(descriptor: int, offset: int) -> None:
     write_at(descriptor, _MARK.pack(offset), _MARK_AT)
 
 
-def repair(descriptor: int, signal: int) -> Contents:
+def repair(descriptor: Descriptor, signal: int) -> Contents:
     """Look through a segment that another process left, and cut off a damaged end.
 
     Raises:
         UnreadableError: it is not a segment of this version and signal.
         OSError: it cannot be read or cut.
     """
-    head = os.pread(descriptor, HEADER_SIZE, 0)
+    head = os.pread(descriptor.number, HEADER_SIZE, 0)
     if not head.strip(b"\0"):
         # Killed, or out of power, before the header was there: nothing can be in it.
-        os.ftruncate(descriptor, 0)
+        os.ftruncate(descriptor.number, 0)
         return Contents(HEADER_SIZE, HEADER_SIZE, 0, 0, 0)
     if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
         raise UnreadableError("it is not a spool file")
-    _, version, number, mark = _HEADER.unpack(head)
+    _, version, belongs_to, mark = _HEADER.unpack(head)
     if version != VERSION:
         raise UnreadableError(f"it has version {version} of the format, this is {VERSION}")
-    if number != signal:
+    if belongs_to != signal:
         raise UnreadableError("it belongs to another signal")
-    size = os.fstat(descriptor).st_size
+    number = descriptor.number
+    size = os.fstat(number).st_size
     delivered, items, newest, end = HEADER_SIZE, 0, 0, HEADER_SIZE
-    while record := read(descriptor, end, size):
+    while record := _read(number, end, size):
         end = record.end
         if end <= mark:
             delivered = end
@@ -219,14 +220,14 @@ def repair(descriptor: int, signal: int) -> Contents:
         newest = record.unix_nano
     lost = 0
     if end < size:
-        lost = _items_at(descriptor, end)
-        os.ftruncate(descriptor, end)
+        lost = _items_at(descriptor.number, end)
+        os.ftruncate(descriptor.number, end)
     return Contents(delivered, end, items, newest, lost)
 
 
-def _items_at(descriptor: int, offset: int) -> int:
+def _items_at(number: int, offset: int) -> int:
     """How many items a damaged record says it has, where that can be believed."""
-    head = os.pread(descriptor, _FIELDS.size, offset)
+    head = os.pread(number, _FIELDS.size, offset)
     if len(head) < _FIELDS.size:
         return 1
     length, items, _ = _FIELDS.unpack(head)

@@ -225,7 +225,7 @@ class Sender:
 
     def _housekeep(self) -> None:
         now = time.monotonic()
-        if now >= self._next_adoption:
+        if now >= self._next_adoption or self.spool.left_behind:
             self._next_adoption = now + _ADOPT_SECONDS
             self.spool.adopt()
         self.spool.housekeep()

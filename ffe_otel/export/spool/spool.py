@@ -138,7 +138,16 @@ class Spool:
     def empty(self) -> bool:
         """Whether nothing waits."""
         with self._lock:
-            return not self._memory and self._files.head() is None
+            self._files.check()
+            left = self._memory or self._files.left_behind or self._files.head() is not None
+            return not left
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether something of ours is to be taken over as if it were a dead process's."""
+        with self._lock:
+            self._files.check()
+            return self._files.left_behind
 
     def bytes_waiting(self) -> int:
         """Bytes that are not delivered, on disk and in memory."""
@@ -177,19 +186,18 @@ class Spool:
         """
         while True:
             with self._lock:
+                self._files.check()
                 head = self._files.head()
                 if head is None:
                     records = self._memory.oldest(most_bytes, most_records)
                     self._in_use = len(records)
                     return Batch(records, None) if records else None
-                start, end = head.delivered, head.size
                 try:
-                    descriptor = self._files.open(head)
-                    records = segment.read_some(descriptor, start, end, most_bytes, most_records)
+                    records = self._files.read(head, most_bytes, most_records)
                 except FileNotFoundError:
                     records = ()
                 if records:
-                    return Batch(records, head, start)
+                    return Batch(records, head, head.delivered)
                 self._drop(Reason.CORRUPT, max(1, head.items))
                 self._notices.damaged(head.path)
                 self._files.delete(head)
@@ -208,8 +216,7 @@ class Spool:
             if not others:
                 return None
             chosen = _RANDOM.choice(others)
-            descriptor, start = self._files.open(chosen), chosen.delivered
-            records = segment.read_some(descriptor, start, chosen.size, 1, 1)
+            records, start = self._files.read(chosen, 1, 1), chosen.delivered
         return Batch(records, chosen, start) if records else None
 
     def done(self, batch: Batch) -> int:
@@ -220,6 +227,9 @@ class Spool:
                 return self._memory.remove(len(batch.records))
             if batch.source.gone:
                 return 0
+            if batch.source.left_behind:
+                self._files.deliver_left_behind(batch.source, batch.records[-1].end)
+                return batch.items
             self._files.deliver(batch.source, batch.records[-1].end, batch.items)
         return batch.items
 
@@ -293,6 +303,8 @@ class Spool:
     def adopt(self) -> None:
         """Take over what dead processes left, in front of what is our own."""
         with self._lock:
+            self._files.check()
+            self._files.left_behind = False
             own = self._files.folder
         taken = adoption.take_over(self.parent, own, _NUMBERS[self.signal], self._place)
         with self._lock:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``requests`` over sockets of ours, for answers that nobody has to trust."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from ffe_otel.foundation import sockets
+
+if TYPE_CHECKING:
+    import requests
+
+_LONGEST_CONNECT: Final = 10.0
+
+
+class _Plain(HTTPConnection):
+    def _new_conn(self) -> Any:
+        return _connected(self)
+
+
+class _Encrypted(HTTPSConnection):
+    def _new_conn(self) -> Any:
+        return _connected(self)
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = sockets.encrypted(self.sock)
+
+
+def _connected(connection: Any) -> sockets.OwnedSocket:
+    timeout = connection.timeout
+    seconds = float(timeout) if isinstance(timeout, int | float) else _LONGEST_CONNECT
+    host = connection._dns_host.strip("[]")  # noqa: SLF001 - as urllib3's own does
+    try:
+        return sockets.connect(host, connection.port, seconds, connection.socket_options or ())
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, "no connection in time") from error
+    except OSError as error:
+        raise NewConnectionError(connection, f"no connection: {error}") from error
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls: Any = _Plain
+
+
+class _EncryptedPool(HTTPSConnectionPool):
+    ConnectionCls: Any = _Encrypted
+
+
+_POOLS: Final[dict[str, Any]] = {"http": _PlainPool, "https": _EncryptedPool}
+
+
+class BoundedAdapter(HTTPAdapter):
+    """Makes connections that keep to :func:`ffe_otel.foundation.sockets.bounded`.
+
+    What comes back is never unpacked: a few kilobytes can be gigabytes.
+    """
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the pools of a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """Make the response of an answer whose head is there."""
+        resp.headers.pop("Content-Encoding", None)
+        return super().build_response(req, resp)
+
+
+def mount(session: requests.Session) -> None:
+    """Let everything that a session sends go over sockets of ours."""
+    session.headers["Accept-Encoding"] = "identity"
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, BoundedAdapter())

@@ -8,6 +8,7 @@ with a session that keeps deadlines.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from dataclasses import dataclass
@@ -129,10 +130,10 @@ def _say_unknown(text: str) -> None:
 
 def grpc_options(signal: str) -> dict[str, Any]:
     """Arguments for an exporter of OTLP over gRPC, which knows fewer compressions than gRPC."""
-    from grpc import Compression as GrpcCompression
-
-    known = {"gzip": GrpcCompression.Gzip, "deflate": GrpcCompression.Deflate}
-    return {"compression": known.get(compression(signal), GrpcCompression.NoCompression)}
+    # Whoever asks has that exporter, which brings it; we depend on neither.
+    known: Any = importlib.import_module("grpc").Compression
+    kinds = {"gzip": known.Gzip, "deflate": known.Deflate}
+    return {"compression": kinds.get(compression(signal), known.NoCompression)}
 
 
 def transport(config: Config, signal: Signal, grpc: Callable[[], Any] | None = None) -> Transport:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -177,3 +178,27 @@ def test_log_records_in_the_spool_keep_to_the_asked_length(tmp_path: Path, sink:
     assert found["short"]["note"] == "ab"
     assert len(found["long"]["note"]) == 30
     assert "cd " * 11 not in str(found["long"]["deep"])
+
+
+JUMPED = """
+import time
+unix = {"time": time.time, "time_ns": time.time_ns}
+time.time = lambda: unix["time"]() + DAYS * 86400
+time.time_ns = lambda: unix["time_ns"]() + DAYS * 86400 * 10**9
+"""
+
+
+@pytest.mark.parametrize("days", [8, -8])
+def test_what_waits_survives_a_clock_that_jumps(tmp_path: Path, sink: Sink, days: int) -> None:
+    program = textwrap.dedent(PROGRAM)
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
+        "FFE_OTEL__STATE_DIR": str(tmp_path),
+        "FFE_OTEL__LOGGING__OUTPUTS__CONSOLE": "false",
+    }
+    sink.down()
+    run(program, tmp_path, **environment)
+    run(JUMPED.replace("DAYS", str(days)) + program, tmp_path, **environment)
+    sink.up()
+    run(JUMPED.replace("DAYS", str(2 * days)) + program, tmp_path, **environment)
+    assert [span.name for span in sink.spans()] == ["ffe.cycle"] * 3

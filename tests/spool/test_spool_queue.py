@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 
 import pytest
 from spool_parts import descriptors, die, drained, files
@@ -175,6 +176,106 @@ class TestClock:
         clock.pass_by(61)
         second.housekeep()
         assert second.empty
+
+
+DAY = 86_400.0
+WEEK = {"age_seconds": 7 * DAY, "grace_seconds": DAY}
+
+
+class TestClockOverARestart:
+    """What a dead process left, when the wall clock was set meanwhile."""
+
+    @pytest.mark.parametrize("days", [8, -8, 19_000, -19_000])
+    def test_a_jump_deletes_nothing_and_is_said_once(self, make, clock, stats, caplog, days):
+        spools = [make(**WEEK) for _ in range(3)]
+        for number, spool in enumerate(spools[:2]):
+            spool.append(b"%d" % number, 66)
+            die(spool)
+        clock.wall += int(days * DAY * 1e9)
+        last = spools[2]
+        last.append(b"new", 1)
+        for _ in range(3):
+            last.adopt()
+            last.housekeep()
+        assert stats.snapshot().dropped == {}
+        assert last.waiting().oldest_seconds <= 7 * DAY
+        assert len([r for r in caplog.records if "clock" in r.getMessage()]) == 2 - (days < 0)
+        assert drained(last) == [b"0", b"1", b"new"]
+
+    def test_after_its_grace_it_goes(self, make, clock, stats):
+        first, second = make(**WEEK), make(**WEEK)
+        first.append(b"old", 4)
+        die(first)
+        clock.wall += int(8 * DAY * 1e9)
+        second.adopt()
+        for _ in range(300):
+            clock.pass_by(300)
+            second.housekeep()
+        assert stats.snapshot().dropped == {("traces", "expired"): 4}
+
+    def test_restarts_do_not_make_it_young(self, make, clock, stats):
+        clock.wall = 0  # a machine that boots in 1970, every day
+        for day in range(8):
+            spool = make(**WEEK)
+            if not day:
+                spool.append(b"old", 4)
+            spool.adopt()
+            for _ in range(288):
+                clock.pass_by(300)
+                spool.housekeep()
+            die(spool)
+            clock.wall = 0
+        assert stats.snapshot().dropped == {("traces", "expired"): 4}
+
+    def test_what_stands_before_something_is_no_younger(self, make, clock):
+        first, second, third = (make(age_seconds=60.0) for _ in range(3))
+        clock.wall += 10**15  # it ran ahead, and was set right before the next one wrote
+        first.append(b"ahead", 1)
+        die(first)
+        clock.wall -= 10**15
+        second.append(b"right", 1)
+        die(second)
+        clock.pass_by(61)
+        third.adopt()
+        third.housekeep()
+        assert third.empty
+
+
+class TestClockWhileItRuns:
+    @pytest.mark.parametrize("days", [8, -8])
+    def test_a_jump_deletes_nothing_and_is_said_once(self, make, clock, stats, caplog, days):
+        spools = [make(**WEEK) for _ in range(2)]
+        for spool in spools:
+            spool.append(b"before", 1)
+        clock.wall += int(days * DAY * 1e9)
+        for spool in spools:
+            spool.append(b"after", 1)
+            spool.housekeep()
+            assert spool.waiting().oldest_seconds < 1
+            assert drained(spool) == [b"before", b"after"]
+        assert stats.snapshot().dropped == {}
+        direction = "forward" if days > 0 else "back"
+        texts = [record.getMessage() for record in caplog.records]
+        # Each spool of the test speaks for itself; those of a process do it together.
+        assert [f"went {direction} by {8 * DAY:.0f} s" in text for text in texts] == [True] * 2
+
+    def test_a_process_that_stood_still_may_try_first(self, make, clock, stats):
+        spool = make(**WEEK)
+        spool.append(b"before", 1)
+        clock.pass_by(8 * DAY)
+        spool.housekeep()
+        assert drained(spool) == [b"before"]
+        assert stats.snapshot().dropped == {}
+
+    def test_a_file_holds_records_of_one_clock_only(self, make, clock):
+        first, second = make(age_seconds=60.0), make(age_seconds=60.0)
+        first.append(b"before", 1)
+        clock.wall += int(8 * DAY * 1e9)
+        first.append(b"after", 1)
+        assert len(first._files.segments) == 2
+        die(first)
+        second.adopt()
+        assert second.waiting().items == 2
 
 
 @pytest.fixture
@@ -399,6 +500,16 @@ class TestQuarantine:
         kept.rename(back / kept.name)
         spool.adopt()
         assert drained(spool) == [b"bad"]
+
+    def test_the_first_go_first_whatever_the_clock_says(self, make, tmp_path, monkeypatch):
+        spool = make(quarantine_bytes=5000)
+        now = time.time_ns()
+        for number in range(12):
+            monkeypatch.setattr(time, "time_ns", lambda at=now - number * 10**15: at)
+            spool.append(b"%02d" % number * 500, 1)
+            spool.refuse(spool.take(2000, 1), "answered 400")
+        kept = b"".join(path.read_bytes() for path in tmp_path.rglob("quarantine/*.spool"))
+        assert [n for n in range(12) if b"%02d" % n * 500 in kept] == [8, 9, 10, 11]
 
     def test_is_bounded(self, make, tmp_path):
         spool = make(quarantine_bytes=5000)

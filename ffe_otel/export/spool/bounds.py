@@ -20,6 +20,8 @@ class Bounds:
         quarantine_bytes: refused requests that are kept, and as much of foreign files.
         request_bytes: of one joined request, before compression.
         sync_seconds: longest time between a write and its ``fsync``.
+        grace_seconds: for which nothing is dropped for its age after a clock jumped, or was
+            away; 0 believes the wall clock.
     """
 
     bytes: int
@@ -28,6 +30,7 @@ class Bounds:
     quarantine_bytes: int
     request_bytes: int
     sync_seconds: float
+    grace_seconds: float = 0.0
 
     @property
     def segment_bytes(self) -> int:

@@ -87,8 +87,13 @@ class Files:
 
     # Writing
 
-    def write(self, record: segment.Record, now: float) -> None:
+    def write(self, record: segment.Record, now: float, ahead: float) -> None:
         """Append a record.
+
+        Args:
+            record: its payload, and when by the wall clock.
+            now: monotonic time in seconds.
+            ahead: seconds that the wall clock is ahead of that.
 
         Raises:
             OSError: that is not possible; nothing of it stays.
@@ -111,7 +116,8 @@ class Files:
                 raise
             if self._is_ours(descriptor):
                 active.size, active.items = end, active.items + record.items
-                active.written = now
+                active.written = active.noted = now
+                active.ahead = ahead
                 return
             # It may have gone where nobody looks for it. Twice is better than not at all.
         raise LostError

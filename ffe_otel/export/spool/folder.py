@@ -38,8 +38,8 @@ class Folder:
         Raises:
             OSError: it cannot be made.
         """
-        name = f"{os.getpid()}-{time.time_ns() // 1_000_000_000}-{uuid.uuid4().hex[:12]}"
         private_folder(parent)
+        name = f"{os.getpid()}-{_next_second(parent)}-{uuid.uuid4().hex[:12]}"
         unfinished = parent / f"{_UNFINISHED}{name}"
         unfinished.mkdir(mode=0o700)
         # Locked before it gets its name: a folder with a free lock belongs to nobody.
@@ -115,6 +115,13 @@ def _siblings(parent: Path) -> list[Path]:
             _remove_unfinished(path)
     finished = [path for path in found if not path.name.startswith(_UNFINISHED)]
     return sorted(finished, key=lambda path: (path.name.split("-")[1:2], path.name))
+
+
+def _next_second(parent: Path) -> int:
+    """The time, or one behind the newest folder's: their order is that of being made."""
+    seconds = [path.name.split("-")[1:2] for path in _siblings(parent)]
+    newest = max((int(each[0]) for each in seconds if each and each[0].isdecimal()), default=0)
+    return max(time.time_ns() // 1_000_000_000, newest + 1)
 
 
 def _remove_unfinished(path: Path) -> None:

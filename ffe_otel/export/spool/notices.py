@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel import semconv
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DROPPED: Final = semconv.OTEL_DROPPED.prometheus
+_SAME_JUMP_SECONDS: Final = 120.0
 _logger = logging.getLogger("ffe_otel.export")
 
 
@@ -24,6 +26,7 @@ class Notices:
         self._said: set[str] = set()
         self._pending: list[tuple[int, str, tuple[object, ...]]] = []
         self._failing: set[str] = set()
+        self._clock_said = -math.inf
 
     def say(self) -> None:
         """Log what has come up."""
@@ -67,14 +70,33 @@ class Notices:
             _DROPPED,
         )
 
-    def clock(self, seconds: float) -> None:
-        """Note that the clock went back."""
+    def clock(self, seconds: float, now: float) -> None:
+        """Note that the wall clock was set.
+
+        Args:
+            seconds: by how much; less than 0 is back.
+            now: monotonic time in seconds: the spools of a process all notice it.
+        """
+        if now - self._clock_said < _SAME_JUMP_SECONDS:
+            return
+        self._clock_said = now
         self._once(
-            "clock",
-            "The clock went back by %.0f s; telemetry in the spool %s keeps its order, and its age "
-            "is counted from now",
-            seconds,
+            f"clock {now}",
+            "The clock went %s by %.0f s; telemetry in the spool %s keeps its order, and none of "
+            "it is dropped for its age within retention.clock_grace",
+            "back" if seconds < 0 else "forward",
+            abs(seconds),
             self._place,
+        )
+
+    def old(self, seconds: float) -> None:
+        """Note that what a dead process left is too old, if the clock is right."""
+        self._once(
+            "old",
+            "By the clock, telemetry in the spool %s has waited for %.1f days, longer than "
+            "spool.max_age_days; it may be the clock, so it is kept for retention.clock_grace more",
+            self._place,
+            seconds / 86_400,
         )
 
     def damaged(self, path: Path) -> None:

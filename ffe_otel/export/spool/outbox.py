@@ -140,6 +140,7 @@ class Outbox:
                     options.quarantine_bytes,
                     options.request_bytes,
                     options.sync_seconds,
+                    self._config.retention.clock_grace,
                 ),
                 self._desk.stats,
                 self._notices,

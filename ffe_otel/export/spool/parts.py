@@ -22,6 +22,9 @@ class Segment:
         delivered: offset up to which records are delivered.
         items: in the records between the two.
         written: monotonic time of the last write in seconds.
+        ahead: seconds that the wall clock, by which its records are dated, was ahead of the
+            monotonic one.
+        noted: monotonic time at which its age was written down last.
         synced: offset up to which an ``fsync`` was done.
         gone: it was dropped and deleted.
         left_behind: it is in a folder that is not ours any more.
@@ -32,6 +35,8 @@ class Segment:
     delivered: int = segment.HEADER_SIZE
     items: int = 0
     written: float = 0.0
+    ahead: float = 0.0
+    noted: float = 0.0
     synced: int = 0
     gone: bool = False
     left_behind: bool = False

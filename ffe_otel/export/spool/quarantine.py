@@ -41,7 +41,7 @@ def keep(folder: Path, limit: int, signal: int, records: Sequence[segment.Record
         OSError: it cannot be written.
     """
     private_folder(folder)
-    target = folder / f"{_name()}{segment.SUFFIX}"
+    target = folder / f"{_name(folder)}{segment.SUFFIX}"
     descriptor = segment.create(target, signal)
     try:
         offset = segment.HEADER_SIZE
@@ -73,7 +73,7 @@ def set_aside(folder: Path, limit: int, path: Path) -> Path:
         OSError: it cannot be moved.
     """
     private_folder(folder)
-    target = path.rename(folder / f"{_name()}-{path.name}")
+    target = path.rename(folder / f"{_name(folder)}-{path.name}")
     bound(folder, limit)
     return target
 
@@ -91,5 +91,8 @@ def bound(folder: Path, limit: int) -> None:
             total -= sizes[path]
 
 
-def _name() -> str:
-    return f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+def _name(folder: Path) -> str:
+    """A name behind all that are there, whatever the clock says: the first ones go first."""
+    heads = [path.name.partition("-")[0] for path in folder.iterdir()]
+    last = max((int(head) for head in heads if head.isdecimal()), default=0)
+    return f"{max(time.time_ns(), last + 1):020d}-{uuid.uuid4().hex[:8]}"

@@ -2,10 +2,11 @@
 """Segment files: what a spool's files look like, and how they are written, read and repaired.
 
 A file begins with a header of 24 bytes (``_HEADER``, little endian): the magic text, the
-version of the format, the number of the signal, and up to which byte the records have been
-delivered. Records follow without gaps: payload length, number of items, Unix time in
-nanoseconds, CRC-32 of these three and of the payload, then the payload, which is an OTLP
-request in protobuf. The delivered mark is one aligned write of 8 bytes, so it is never torn.
+version of the format, the number of the signal, for how many seconds its last record has
+certainly waited, and up to which byte the records have been delivered. Records follow without
+gaps: payload length, number of items, Unix time in nanoseconds, CRC-32 of these three and of
+the payload, then the payload, which is an OTLP request in protobuf. The delivered mark is one
+aligned write of 8 bytes, so it is never torn, and the age one of 4.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".spool"
 VERSION: Final = 1
 _MAGIC: Final = b"FFESPOOL"
-_HEADER: Final = struct.Struct("<8sBB6xQ")
+_HEADER: Final = struct.Struct("<8sBB2xIQ")
 _MARK: Final = struct.Struct("<Q")
 _MARK_AT: Final = 16
+_AGE: Final = struct.Struct("<I")
+_AGE_AT: Final = 12
 _FIELDS: Final = struct.Struct("<IIQ")
 _RECORD: Final = struct.Struct("<IIQI")
 HEADER_SIZE: Final = _HEADER.size
@@ -57,6 +60,7 @@ class Contents:
         end: offset behind the last whole record.
         items: spans, log records or points in the undelivered records.
         newest: Unix time of the last undelivered record in nanoseconds, 0 without one.
+        age: seconds that it has waited while somebody watched.
         lost: items in damaged records, at least 1 for each damaged end.
     """
 
@@ -64,6 +68,7 @@ class Contents:
     end: int
     items: int
     newest: int
+    age: int
     lost: int
 
 
@@ -75,7 +80,7 @@ def create(path: Path, signal: int) -> Descriptor:
     """
     descriptor = Descriptor.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        write_at(descriptor, _HEADER.pack(_MAGIC, VERSION, signal, HEADER_SIZE), 0)
+        write_at(descriptor, _HEADER.pack(_MAGIC, VERSION, signal, 0, HEADER_SIZE), 0)
     except OSError:
         descriptor.close()
         path.unlink(missing_ok=True)
@@ -167,7 +172,7 @@ def bytes_waiting(path: Path) -> int:
         head, size = os.pread(file.number, HEADER_SIZE, 0), os.fstat(file.number).st_size
     if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
         return 0
-    return max(0, size - int(_HEADER.unpack(head)[3]))
+    return max(0, size - int(_HEADER.unpack(head)[4]))
 
 
 def sync(path: Path) -> None:
@@ -189,6 +194,16 @@ def mark_delivered(descriptor: Descriptor, offset: int) -> None:
     write_at(descriptor, _MARK.pack(offset), _MARK_AT)
 
 
+def mark_age(path: Path, seconds: float) -> None:
+    """Write down how long the last record has certainly waited.
+
+    Raises:
+        OSError: that is not possible; the next process believes it to be younger.
+    """
+    with Descriptor.open(path, os.O_RDWR) as file:
+        write_at(file, _AGE.pack(min(int(seconds), 0xFFFFFFFF)), _AGE_AT)
+
+
 def repair(descriptor: Descriptor, signal: int) -> Contents:
     """Look through a segment that another process left, and cut off a damaged end.
 
@@ -200,10 +215,10 @@ def repair(descriptor: Descriptor, signal: int) -> Contents:
     if not head.strip(b"\0"):
         # Killed, or out of power, before the header was there: nothing can be in it.
         os.ftruncate(descriptor.number, 0)
-        return Contents(HEADER_SIZE, HEADER_SIZE, 0, 0, 0)
+        return Contents(HEADER_SIZE, HEADER_SIZE, 0, 0, 0, 0)
     if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
         raise UnreadableError("it is not a spool file")
-    _, version, belongs_to, mark = _HEADER.unpack(head)
+    _, version, belongs_to, age, mark = _HEADER.unpack(head)
     if version != VERSION:
         raise UnreadableError(f"it has version {version} of the format, this is {VERSION}")
     if belongs_to != signal:
@@ -222,7 +237,7 @@ def repair(descriptor: Descriptor, signal: int) -> Contents:
     if end < size:
         lost = _items_at(descriptor.number, end)
         os.ftruncate(descriptor.number, end)
-    return Contents(delivered, end, items, newest, lost)
+    return Contents(delivered, end, items, newest, age, lost)
 
 
 def _items_at(number: int, offset: int) -> int:

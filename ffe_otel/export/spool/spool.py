@@ -14,6 +14,8 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.export.spool import adoption, folder, quarantine, segment
+from ffe_otel.export.spool.ages import Ages
+from ffe_otel.export.spool.clocks import Clocks, running_seconds
 from ffe_otel.export.spool.files import Files
 from ffe_otel.export.spool.memory import MemoryQueue
 from ffe_otel.export.spool.parts import Batch, Segment, Waiting
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 _NUMBERS: Final = {"traces": 1, "metrics": 2, "logs": 3}
 _TRY_DISK_SECONDS: Final = 5.0
-_BACKWARDS_NANO: Final = 1_000_000_000
+_NOTE_SECONDS: Final = 600.0
 _RANDOM: Final = SystemRandom()  # an engine's random.seed is nothing to us
 
 
@@ -45,7 +47,7 @@ class Spool:
         notices: Notices,
         *,
         wall: Callable[[], int] = time.time_ns,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = running_seconds,
     ) -> None:
         """Prepare the spool in ``parent``; nothing is touched before there is something.
 
@@ -56,7 +58,7 @@ class Spool:
             stats: counts what is lost.
             notices: tells people.
             wall: Unix time in nanoseconds.
-            monotonic: seconds.
+            monotonic: seconds of a clock that nobody sets.
         """
         self.parent = parent
         self.signal = signal
@@ -73,7 +75,7 @@ class Spool:
         self._files = Files(self.parent, _NUMBERS[self.signal], self.bounds.segment_bytes)
         self._memory = MemoryQueue(self.bounds.memory_bytes)
         self._in_use = 0  # records at the front of the memory queue that are being sent
-        self._last_wall = 0
+        self._clocks = Clocks(self._wall, self._monotonic, self.bounds.grace_seconds)
         self._last_sync = self._monotonic()
         self._try_disk_at = 0.0
 
@@ -81,14 +83,17 @@ class Spool:
 
     def append(self, payload: bytes, items: int) -> bool:
         """Store a request; ``False`` when it was dropped, which is counted."""
-        now = self._wall()
         with self._lock:
-            if now < self._last_wall - _BACKWARDS_NANO:
-                self._notices.clock((self._last_wall - now) / 1e9)
-            self._last_wall = now
-            kept = self._append(segment.Record(payload, items, now, 0))
+            self._look_at_clocks()
+            kept = self._append(segment.Record(payload, items, self._wall(), 0))
         self._notices.say()
         return kept
+
+    def _look_at_clocks(self) -> None:
+        if jump := self._clocks.look():
+            # The records of a file are dated by one clock.
+            self._files.seal()
+            self._notices.clock(jump, self._monotonic())
 
     def _append(self, record: segment.Record) -> bool:
         if len(record.payload) + segment.OVERHEAD + segment.HEADER_SIZE > self.bounds.bytes:
@@ -112,7 +117,7 @@ class Spool:
             self._memory.remove(1)
 
     def _write(self, record: segment.Record) -> None:
-        self._files.write(record, self._monotonic())
+        self._files.write(record, self._monotonic(), self._clocks.ahead)
         self._make_room()
 
     def _remember(self, record: segment.Record) -> bool:
@@ -161,18 +166,22 @@ class Spool:
         """What waits now."""
         with self._lock:
             items = self._memory.items + sum(found.items for found in self._files.segments)
-            first = self._first_time()
+            oldest = self._oldest_seconds()
             size = self._bytes_waiting()
-        return Waiting(size, items, max(0.0, (self._wall() - first) / 1e9) if first else 0.0)
+        return Waiting(size, items, oldest)
 
-    def _first_time(self) -> int:
-        """Unix time of the oldest record, 0 where it cannot be told."""
-        head = self._files.head()
-        if head is None:
-            return self._memory.first().unix_nano if self._memory else 0
-        with contextlib.suppress(OSError):
-            return segment.time_at(head.path, head.delivered)
-        return 0
+    def _oldest_seconds(self) -> float:
+        """Age of the oldest record, 0 where it cannot be told."""
+        head, unix_nano, ahead = self._files.head(), 0, self._clocks.ahead
+        if head is not None:
+            ahead = head.ahead
+            with contextlib.suppress(OSError):
+                unix_nano = segment.time_at(head.path, head.delivered)
+        elif self._memory:
+            unix_nano = self._memory.first().unix_nano
+        if not unix_nano:
+            return 0.0
+        return max(0.0, round(self._monotonic() - (unix_nano / 1e9 - ahead), 3))
 
     def take(self, most_bytes: int, most_records: int) -> Batch | None:
         """The oldest records, for the one sender; they stay until ``done``.
@@ -277,12 +286,14 @@ class Spool:
         with self._lock:
             for record in self._files.rescue():
                 self._remember(record)
-            for found in list(self._files.segments):
-                if now - found.written > self.bounds.age_seconds:
-                    self._drop(Reason.EXPIRED, found.items)
-                    self._files.delete(found)
+            self._look_at_clocks()
+            if not self._clocks.spares:
+                self._expire(now)
+            unnoted = [f for f in self._files.segments if now - f.noted >= _NOTE_SECONDS]
             unsynced = self._unsynced() if now - self._last_sync >= self.bounds.sync_seconds else ()
             place = self._files.folder
+        for found in unnoted:
+            self._note_age(found, now)
         for found, size in unsynced:
             with contextlib.suppress(OSError):
                 segment.sync(found.path)
@@ -291,6 +302,20 @@ class Spool:
             self._last_sync = now
             with contextlib.suppress(OSError):
                 segment.sync(place)
+        self._notices.say()
+
+    def _expire(self, now: float) -> None:
+        for found in list(self._files.segments):
+            if now - found.written > self.bounds.age_seconds:
+                self._drop(Reason.EXPIRED, found.items)
+                self._files.delete(found)
+
+    @staticmethod
+    def _note_age(found: Segment, now: float) -> None:
+        """For the next process: it cannot know how long this one has been waiting."""
+        found.noted = now
+        with contextlib.suppress(OSError):
+            segment.mark_age(found.path, now - found.written)
 
     def _unsynced(self) -> list[tuple[Segment, int]]:
         """What is not on the disk for good; a file that is delivered needs not be."""
@@ -308,8 +333,8 @@ class Spool:
             own = self._files.folder
         taken = adoption.take_over(self.parent, own, _NUMBERS[self.signal], self._place)
         with self._lock:
-            now, wall = self._monotonic(), self._wall()
-            self._files.insert([self._adopted(*found, now, wall) for found in taken.segments])
+            ages = Ages(self.bounds, self._notices, self._monotonic(), self._wall() / 1e9)
+            self._files.insert(ages.segments(taken.segments))
             if taken.lost:
                 self._drop(Reason.CORRUPT, taken.lost)
                 self._notices.damaged(self.parent)
@@ -317,14 +342,6 @@ class Spool:
         for path, text in taken.foreign:
             self._set_aside(path, text)
         self._notices.say()
-
-    def _adopted(self, path: Path, contents: segment.Contents, now: float, wall: int) -> Segment:
-        age = (wall - contents.newest) / 1e9
-        if age < -_BACKWARDS_NANO / 1e9:
-            self._notices.clock(-age)
-        return Segment(
-            path, contents.end, contents.delivered, contents.items, written=now - max(0.0, age)
-        )
 
     def _place(self) -> Path:
         with self._lock:

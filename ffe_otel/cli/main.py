@@ -12,7 +12,18 @@ import click
 
 from ffe_otel.cli.output import colour_setting
 
-_COMMANDS = ("run", "serve", "status", "trace", "doctor", "config", "collector", "influx", "redact")
+_COMMANDS = (
+    "run",
+    "serve",
+    "status",
+    "trace",
+    "spool",
+    "doctor",
+    "config",
+    "collector",
+    "influx",
+    "redact",
+)
 
 
 class _Commands(click.Group):

@@ -89,11 +89,29 @@ def _beside_server(
             raise SystemExit(128 + interrupted.number) from None
         try:
             _announce(beside, environ, as_json=as_json)
-            status = supervise(found, _pointing_to(beside.server, config, environ))
+            status = _supervised(found, beside.server, config, environ)
         finally:
             if beside.stop() and not as_json:
                 note("the page stays up for another 'ffe-otel run --serve', and ends with it")
     end_like(status)
+
+
+def _supervised(found: Command, server: Server, config: Config, environ: Mapping[str, str]) -> int:
+    """Run the command; what it leaves unsent, and others did before it, goes to the server."""
+    from ffe_otel.cli.leftovers import Leftovers
+
+    leftovers = Leftovers(config, server, _credentials(server, config))
+    leftovers.start()
+    try:
+        return supervise(found, _pointing_to(server, config, environ))
+    finally:
+        leftovers.stop()
+
+
+def _credentials(server: Server, config: Config) -> dict[str, str]:
+    if config.serve.host.startswith(_LOOPBACK):
+        return {}
+    return {"authorization": f"Bearer {server.token}"}
 
 
 def _pointing_to(server: Server, config: Config, environ: Mapping[str, str]) -> dict[str, str]:

@@ -160,6 +160,33 @@ def transport(config: Config, signal: Signal, grpc: Callable[[], Any] | None = N
     )
 
 
+def transport_to(
+    config: Config,
+    signal: Signal,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    certificate: str = "",
+) -> Transport:
+    """What takes requests of one signal to a URL of OTLP/HTTP that is not the configured one.
+
+    The configured headers and certificates do not go there.
+    """
+    timeout = config.telemetry.otlp_timeout_seconds
+    settings = _Settings(url, dict(headers or {}), timeout, compression(signal))
+    session = DeadlineSession(compression=settings.packing, loopback=settings.loopback)
+    if certificate:
+        session.verify = certificate
+    return HttpTransport(signal, url, settings.target, settings.headers, timeout, session)
+
+
+def grpc_transport_to(
+    config: Config, signal: Signal, endpoint: str, grpc: Callable[..., Any]
+) -> Transport:
+    """The same for OTLP over gRPC; ``grpc`` makes the exporter whose channel is used."""
+    make = partial(grpc, endpoint=endpoint, headers={}, **grpc_options(signal))
+    return GrpcTransport(signal, endpoint, config.telemetry.otlp_timeout_seconds, make)
+
+
 def interval(config: Config, signal: Signal) -> float:
     """Seconds between two requests of a signal that has little to send."""
     if signal is Signal.METRICS:

@@ -41,7 +41,7 @@ def spooled(state, url, size):
     segment.append(
         descriptor, segment.HEADER_SIZE, b"x" * (size - segment.OVERHEAD), 1, time.time_ns()
     )
-    os.close(descriptor)
+    descriptor.close()
     return folder
 
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from ffe_otel.cli.client import UnreachableError, find_server
 from ffe_otel.cli.doctor.check import Check
-from ffe_otel.cli.output import size
+from ffe_otel.cli.output import duration, size
 from ffe_otel.cli.ports import bind_error, holder
+from ffe_otel.cli.spool import whose
 from ffe_otel.export import otlp
 from ffe_otel.export.spool.usage import usage
 from ffe_otel.export.stats import Signal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ffe_otel.config import Config
+    from ffe_otel.export.spool.usage import Usage
 
 _TIMEOUT_SECONDS = 3.0
 _LITTLE_SPACE = 500e6
@@ -136,6 +138,7 @@ def _spool(config: Config) -> Check:
         return Check("spool", "warn", f"{root} cannot be read: {error.strerror}")
     waiting = sum(each.waiting_bytes for each in found)
     detail = f"{root}, {size(waiting)} wait (up to {size(config.spool.max_bytes)} a signal)"
+    detail += "".join(f"; {text}" for each in found for text in _waits(each))
     refused, aside = (sum(getattr(u, name) for u in found) for name in ("refused", "aside"))
     if refused or aside:
         remedy = "the .reason files beside them say why; delete what is not needed"
@@ -144,9 +147,27 @@ def _spool(config: Config) -> Check:
     mine = {otlp.endpoint(config, signal) for signal in Signal}
     others = sorted({u.endpoint for u in found if u.waiting_bytes} - mine)
     if others:
-        remedy = "an engine that sends there again delivers it; otherwise delete its folder"
-        return Check("spool", "warn", f"{detail}, some for {', '.join(others)}", remedy)
+        remedy = (
+            "an engine that sends there again delivers it, or 'ffe-otel spool send'; otherwise "
+            "delete its folder"
+        )
+        return Check(
+            "spool", "warn", f"{detail}; some is not for here: {', '.join(others)}", remedy
+        )
+    if any(each.left_bytes for each in found):
+        remedy = "the next engine sends what dead processes left, or 'ffe-otel spool send'"
+        return Check("spool", "warn", detail, remedy)
     return Check("spool", "ok", detail)
+
+
+def _waits(each: Usage) -> Iterator[str]:
+    """What waits, for whom, whose it is, and for how long."""
+    for share in each.shares:
+        age = f", {duration(share.oldest_seconds)}" if share.oldest_seconds else ""
+        yield (
+            f"{size(share.waiting_bytes)} of {each.signal} for {each.endpoint or 'nobody knows'}, "
+            f"of {whose(share)}{age}"
+        )
 
 
 def _disk(config: Config) -> Check:

@@ -82,6 +82,17 @@ def private_folder(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody holds the lock of a process's folder; nothing is changed."""
+    try:
+        with Descriptor.open(path / _LOCK, os.O_RDONLY) as lock:
+            # Shared and given back at once: it keeps nobody from anything.
+            fcntl.flock(lock.number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def abandoned(parent: Path, own: Path | None) -> Iterator[list[Path]]:
     """The folders in ``parent`` whose processes are dead, locked until the context ends.

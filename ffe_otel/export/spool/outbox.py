@@ -127,21 +127,12 @@ class Outbox:
         transport = otlp.transport(self._config, signal, grpc)
         sender = self._senders.get((signal, transport.url))
         if sender is None:
-            options = self._config.spool
-            folder = self._root / f"{signal}-{_digest(transport.url)}"
+            folder = self._root / folder_name(signal, transport.url)
             _name_endpoint(folder, self._desk.redact(transport.url))
             spool = Spool(
                 folder,
                 signal,
-                Bounds(
-                    options.max_bytes,
-                    options.max_age_days * 86_400,
-                    options.memory_bytes,
-                    options.quarantine_bytes,
-                    options.request_bytes,
-                    options.sync_seconds,
-                    self._config.retention.clock_grace,
-                ),
+                bounds(self._config),
                 self._desk.stats,
                 self._notices,
             )
@@ -161,9 +152,23 @@ class Outbox:
             sender.after_fork()
 
 
-def _digest(url: str) -> str:
-    """Telemetry for one endpoint must never be sent to another."""
-    return hashlib.sha256(url.encode()).hexdigest()[:8]
+def bounds(config: Config) -> Bounds:
+    """The configured bounds of a spool."""
+    options = config.spool
+    return Bounds(
+        options.max_bytes,
+        options.max_age_days * 86_400,
+        options.memory_bytes,
+        options.quarantine_bytes,
+        options.request_bytes,
+        options.sync_seconds,
+        config.retention.clock_grace,
+    )
+
+
+def folder_name(signal: str, url: str) -> str:
+    """Of a signal and an endpoint: telemetry for one must never be sent to another."""
+    return f"{signal}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
 def _name_endpoint(folder: Path, url: str) -> None:

@@ -162,17 +162,22 @@ def time_at(path: Path, offset: int) -> int:
     return int(_FIELDS.unpack(head)[2]) if len(head) == _FIELDS.size else 0
 
 
-def bytes_waiting(path: Path) -> int:
-    """Bytes of a segment that are not delivered; 0 for a file that is none.
+def waiting(path: Path) -> tuple[int, int]:
+    """Bytes of a segment that are not delivered, and Unix time in nanoseconds of the first.
+
+    Both are 0 for a file that is none.
 
     Raises:
         OSError: the file cannot be read.
     """
     with Descriptor.open(path, os.O_RDONLY) as file:
         head, size = os.pread(file.number, HEADER_SIZE, 0), os.fstat(file.number).st_size
-    if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
-        return 0
-    return max(0, size - int(_HEADER.unpack(head)[4]))
+        if len(head) < HEADER_SIZE or not head.startswith(_MAGIC):
+            return 0, 0
+        delivered = int(_HEADER.unpack(head)[4])
+        fields = os.pread(file.number, _FIELDS.size, delivered)
+    first = int(_FIELDS.unpack(fields)[2]) if len(fields) == _FIELDS.size else 0
+    return max(0, size - delivered), first
 
 
 def sync(path: Path) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffe_otel.foundation.urls import fetch, words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 SERVE_FILE = "serve.json"
 _TIMEOUT_SECONDS = 10.0
+_MOST_BYTES = 64 << 20
 _START = "start it with 'ffe-otel serve' or 'ffe-otel run --serve -- COMMAND'"
 
 
@@ -73,8 +76,15 @@ class Server:
             url += "?" + urllib.parse.urlencode(given)
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"})  # noqa: S310 - the address is our own server's
         try:
-            with _opener(self.certificate).open(request, timeout=_TIMEOUT_SECONDS) as answer:
-                return json.load(answer)
+            # Never through a proxy of the environment: the token is for our server only.
+            _, body = fetch(
+                request,
+                _TIMEOUT_SECONDS,
+                most_bytes=_MOST_BYTES,
+                proxies=False,
+                context=_trusting(self.certificate),
+            )
+            return json.loads(body)
         except urllib.error.HTTPError as error:
             raise _refusal(error, url) from None
         except (OSError, ValueError) as error:
@@ -113,13 +123,8 @@ def find_server(config: Config) -> Server:
     return server
 
 
-def _opener(certificate: str) -> urllib.request.OpenerDirector:
-    # Never through a proxy of the environment: the token is for our server only.
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-    if certificate:
-        context = ssl.create_default_context(cafile=certificate)
-        handlers.append(urllib.request.HTTPSHandler(context=context))
-    return urllib.request.build_opener(*handlers)
+def _trusting(certificate: str) -> ssl.SSLContext | None:
+    return ssl.create_default_context(cafile=certificate) if certificate else None
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, page: str) -> UntrustedError:
@@ -134,9 +139,9 @@ def _untrusted(error: ssl.SSLCertVerificationError, page: str) -> UntrustedError
 
 def _refusal(error: urllib.error.HTTPError, url: str) -> Exception:
     try:
-        said = json.load(error)
+        said = json.loads(words(error, _TIMEOUT_SECONDS))
         parts = [str(said[name]) for name in ("error", "hint") if said.get(name)]
-    except (ValueError, TypeError, AttributeError, OSError):
+    except (ValueError, TypeError, AttributeError):
         parts = []
     text = "; ".join(parts) or f"{url.partition('?')[0]} answers {error.code} {error.reason}"
     return NotFoundError(text) if error.code == 404 else UnreachableError(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -276,6 +278,114 @@ class TestClockWhileItRuns:
         die(first)
         second.adopt()
         assert second.waiting().items == 2
+
+
+class TestLock:
+    """A folder belongs to whoever holds its lock, and to nobody else."""
+
+    @staticmethod
+    def close_lock(spool):
+        os.close(spool._files._folder._lock.number)
+
+    def test_who_lost_it_moves_before_he_writes_on(self, make, tmp_path, stats):
+        spool, other = make(), make()
+        spool.append(b"one", 1)
+        first = spool._files.folder
+        self.close_lock(spool)
+        other.adopt()
+        spool.append(b"two", 1)
+        assert spool._files.folder != first
+        assert drained(other) == [b"one"]
+        assert drained(spool) == [b"two"]
+        assert stats.snapshot().dropped == {}
+
+    def test_what_he_left_is_his_to_take_over_again(self, make, stats):
+        spool = make()
+        for number in range(3):
+            spool.append(b"%d" % number, 1)
+        spool.done(spool.take(100, 1))
+        self.close_lock(spool)
+        assert spool.take(100, 10) is None
+        assert not spool.empty
+        assert spool.left_behind
+        spool.adopt()
+        assert not spool.left_behind
+        spool.append(b"3", 1)
+        assert drained(spool) == [b"1", b"2", b"3"]
+        assert stats.snapshot().dropped == {}
+
+    def test_what_was_being_sent_meanwhile_is_not_sent_twice(self, make):
+        spool = make()
+        for number in range(3):
+            spool.append(b"%d" % number, 1)
+        batch = spool.take(100, 2)
+        self.close_lock(spool)
+        spool.append(b"3", 1)
+        assert spool.done(batch) == 2
+        spool.adopt()
+        assert drained(spool) == [b"2", b"3"]
+
+    def test_everything_closed_at_once(self, make, stats, tmp_path):
+        spool = make()
+        before = {int(n) for n in descriptors()}
+        spool.append(b"one", 1)
+        spool.take(100, 1)
+        for number in {int(n) for n in descriptors()} - before:
+            os.close(number)
+        assert spool.append(b"two", 1)
+        spool.adopt()
+        assert drained(spool) == [b"one", b"two"]
+        spool.close()
+        assert files(tmp_path) == []
+        assert stats.snapshot().dropped == {}
+
+    def test_the_newest_file_closed_alone(self, make, stats):
+        spool = make()
+        spool.append(b"one", 1)
+        os.close(spool._files._active[1].number)
+        spool.append(b"two", 1)
+        assert drained(spool) == [b"one", b"two"]
+        assert stats.snapshot().dropped == {}
+
+    def test_a_child_that_lives_on_does_not_hold_it(self, make):
+        spool, other = make(), make()
+        spool.append(b"parent's", 1)
+        begun, ends = os.pipe(), os.pipe()
+        child = os.fork()
+        if not child:
+            spool.after_fork()
+            os.write(begun[1], b"x")
+            os.read(ends[0], 1)
+            os._exit(0)
+        os.read(begun[0], 1)
+        other.adopt()
+        assert other.empty  # the parent lives
+        die(spool)
+        other.adopt()
+        assert drained(other) == [b"parent's"]
+        os.write(ends[1], b"x")
+        assert os.waitpid(child, 0)[1] == 0
+        for number in (*begun, *ends):
+            os.close(number)
+
+    def test_a_program_that_becomes_another_gives_it_back(self, make, tmp_path):
+        program = """
+import os, sys
+from pathlib import Path
+from ffe_otel.export.spool.folder import Folder
+folder = Folder(Path(sys.argv[1]))
+(folder.path / "000001000001.spool").write_bytes(b"")
+os.execv(sys.executable, [sys.executable, "-c", "print('other', flush=True); input()"])
+"""
+        parent = tmp_path / "spool/traces-0"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, parent], stdin=-1, stdout=-1, text=True
+        ) as process:
+            assert process.stdout.readline() == "other\n"
+            assert usage(tmp_path / "spool")[0].path == parent
+            make().adopt()
+            assert files(tmp_path) == []
+            process.communicate("\n")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from ffe_otel.cli.spool import whose
 from ffe_otel.export import otlp
 from ffe_otel.export.spool.usage import usage
 from ffe_otel.export.stats import Signal
+from ffe_otel.foundation.urls import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,29 +192,24 @@ def page(url: str) -> bytes:
         OSError: nobody answers, or with no success.
     """
     request = urllib.request.Request(url)  # noqa: S310 - http or https, by whoever asks
-    with _opener(request).open(request, timeout=_TIMEOUT_SECONDS) as answer:
-        return bytes(answer.read())
+    return _fetch(request)[1]
 
 
-def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:
+def _fetch(request: urllib.request.Request) -> tuple[int, bytes]:
     """Without a proxy for this machine."""
-    proxies = None
-    if urlsplit(request.full_url).hostname in ("localhost", "127.0.0.1", "::1"):
-        proxies = urllib.request.ProxyHandler({})
-    return urllib.request.build_opener(*([proxies] if proxies else []))
+    here = urlsplit(request.full_url).hostname in ("localhost", "127.0.0.1", "::1")
+    return fetch(request, _TIMEOUT_SECONDS, proxies=not here)
 
 
 def _status(request: urllib.request.Request) -> int:
     try:
-        with _opener(request).open(request, timeout=_TIMEOUT_SECONDS) as answer:
-            return int(answer.status)
+        return _fetch(request)[0]
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def _is_ours(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - built from host and port
-            return b"ffe_" in answer.read(1_000_000)
+        return b"ffe_" in page(url)
     except OSError:
         return False

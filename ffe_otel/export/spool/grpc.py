@@ -47,6 +47,7 @@ class GrpcTransport:
         self._signal = signal
         self._make = make
         self._exporter: Any = None
+        self._inherited: list[Any] = []  # kept, so that nobody closes numbers it had
         self._pid = 0
 
     def post(self, payload: bytes, seconds: float) -> Outcome:
@@ -62,6 +63,7 @@ class GrpcTransport:
         # The parent's channel does not work in a forked child, and closing it there would
         # disturb the parent.
         if self._exporter is None or self._pid != os.getpid():
+            self._inherited.append(self._exporter)
             self._exporter, self._pid = self._make(), os.getpid()
         exporter = self._exporter
         export = exporter._channel.unary_unary(  # noqa: SLF001 - there is no other way in

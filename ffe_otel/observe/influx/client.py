@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 import requests.auth
 
+from ffe_otel.foundation.http import mount
+from ffe_otel.foundation.sockets import bounded
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,6 +79,7 @@ class InfluxClient:
         self.url = config.url.rstrip("/")
         self._write = {"db": config.database, "rp": config.retention_policy, "precision": "ns"}
         self._session = requests.Session()
+        mount(self._session)
         self._session.headers["User-Agent"] = "ffe-otel"
         name, password = user or (config.username, config.password)
         if name:
@@ -88,13 +92,14 @@ class InfluxClient:
         """Write points; never raises."""
         body = gzip.compress("\n".join(lines).encode(), compresslevel=1)
         try:
-            response = self._session.post(
-                f"{self.url}/write",
-                params=self._write,
-                data=body,
-                headers={"Content-Encoding": "gzip"},
-                timeout=TIMEOUT,
-            )
+            with bounded(sum(TIMEOUT)):
+                response = self._session.post(
+                    f"{self.url}/write",
+                    params=self._write,
+                    data=body,
+                    headers={"Content-Encoding": "gzip"},
+                    timeout=TIMEOUT,
+                )
         except requests.RequestException as error:
             return Answer(Verdict.UNREACHABLE, reason(error))
         return _judge(response)
@@ -107,7 +112,8 @@ class InfluxClient:
         """
         parameters = {"q": statement, "epoch": "ns", **({"db": database} if database else {})}
         try:
-            response = self._session.post(f"{self.url}/query", data=parameters, timeout=TIMEOUT)
+            with bounded(sum(TIMEOUT)):
+                response = self._session.post(f"{self.url}/query", data=parameters, timeout=TIMEOUT)
         except requests.RequestException as error:
             raise InfluxError(f"{self.url} cannot be reached: {reason(error)}") from error
         if not response.ok:

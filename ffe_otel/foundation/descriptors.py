@@ -32,6 +32,7 @@ _LOWEST: Final = 4096
 
 # ioctl_iflags(2) of Linux: which of the files that had one after another the same inode number.
 _GENERATION: Final = 0x80087601 if sys.maxsize > 2**32 else 0x80047601
+_NO_ANSWER: Final = bytes(8)
 _LOCK_WAIT_SECONDS: Final = 1.0
 
 Identity = tuple[int, int, int]
@@ -52,20 +53,29 @@ def identity(number: int) -> Identity:
         OSError: nothing is.
     """
     found = os.fstat(number)
-    generation = 0
-    if sys.platform == "linux" and stat.S_ISREG(found.st_mode):
-        with contextlib.suppress(OSError):
-            answer = fcntl.ioctl(number, _GENERATION, bytes(8))
-            generation = int.from_bytes(answer, sys.byteorder)
-    return found.st_dev, found.st_ino, generation
+    return found.st_dev, found.st_ino, _generation(number, found)
+
+
+def _generation(number: int, found: os.stat_result) -> int:
+    if sys.platform != "linux" or not stat.S_ISREG(found.st_mode):
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(number, _GENERATION, _NO_ANSWER), sys.byteorder)
+    except OSError:
+        return 0
 
 
 def is_same(number: int, known: Identity) -> bool:
     """Whether a number still means what it meant."""
     try:
-        return identity(number) == known
+        found = os.fstat(number)
     except OSError:
         return False
+    return (
+        found.st_ino == known[1]
+        and found.st_dev == known[0]
+        and _generation(number, found) == known[2]
+    )
 
 
 def out_of_the_way(number: int) -> int:

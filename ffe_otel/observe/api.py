@@ -19,6 +19,7 @@ from ffe_otel.observe import coerce, metric_math
 from ffe_otel.observe.decode import Signal
 from ffe_otel.observe.queries import cycles, logs, metrics, status, traces
 from ffe_otel.observe.self_metrics import SelfMetrics
+from ffe_otel.observe.store import damage
 from ffe_otel.observe.store.retention import DAY_NS
 from ffe_otel.observe.viewer import STATIC_DIR
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ffe_otel.observe.backend import Backend
+    from ffe_otel.observe.store.clock import StoreClock
 
 MAX_LIMIT: Final = 1000
 MAX_RANGE: Final = 366 * 86_400.0
@@ -55,8 +57,12 @@ class Api:
         """Run ``question(connection)`` on the pool."""
 
         def run() -> Any:
-            with self.backend.database.reader() as connection:
-                return question(connection)
+            try:
+                with self.backend.database.reader() as connection:
+                    return question(connection)
+            except duckdb.Error as error:
+                self.backend.loader.suspect(error)
+                raise
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
@@ -135,32 +141,33 @@ class Api:
         since = _nanoseconds(request.query_params, "since")
         if since is None:
             since = time.time_ns() // DAY_NS * DAY_NS
-
-        def find(connection: Any) -> tuple[Any, Any, Any, Any]:
-            last = cycles.last_cycle(connection)
-            return (
-                status.agent_state(connection, last),
-                last,
-                status.totals(connection, since),
-                status.store_counts(connection),
-            )
-
-        agent, last, totals, held = await self.ask(find)
+        clock = self.backend.clock
+        try:
+            found = await self.ask(lambda c: _state(c, since, clock))
+        except duckdb.Error as error:
+            # What is wrong with the store is what is asked here.
+            found = {**_UNKNOWN, "problem": damage.first_line(error)}
+        last, held = found["last_cycle"], found["held"]
         age = None
         if last is not None:
-            age = max(0.0, (time.time_ns() - int(last["start_unix_nano"])) / 1e9)
+            age = max(0.0, (clock.now_ns() - found["last_cycle_ns"]) / 1e9)
+        health = self.backend.health()
+        if found["problem"] and health["store"]["ok"]:
+            detail = f"it does not answer: {found['problem']}"
+            health["store"] = {"ok": False, "detail": detail}
         taken = self.backend.ingest.counts.taken
         return _json(
             {
-                "agent": agent,
+                "agent": found["agent"],
                 "last_cycle": last,
                 "last_cycle_age_seconds": age,
-                "totals": totals,
-                "backends": self.backend.health(),
+                "totals": found["totals"],
+                "backends": health,
                 "store": {
                     "path": str(self.backend.database.path),
                     "bytes": self.backend.size(),
                     "quarantined": self.backend.journal.quarantine.rows,
+                    "set_aside": self.backend.loader.repair.files,
                     **held,
                 },
                 "ingest": {
@@ -188,6 +195,30 @@ class Api:
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+
+
+_UNKNOWN: Final[dict[str, Any]] = {
+    "agent": {"id": None, "state": None, "state_since_unix_nano": None},
+    "last_cycle": None,
+    "last_cycle_ns": 0,
+    "totals": {},
+    "held": {},
+    "problem": "",
+}
+"""What the status says while the store does not answer."""
+
+
+def _state(connection: Any, since: int, clock: StoreClock) -> dict[str, Any]:
+    last, last_ns = cycles.last_cycle(connection)
+    return {
+        "agent": status.agent_state(connection, last, clock.now_ns()),
+        "last_cycle": last,
+        "last_cycle_ns": last_ns,
+        # The page's midnight is by the machine's clock, and rows stand by the store's.
+        "totals": status.totals(connection, since, clock.ahead_ns()),
+        "held": status.store_counts(connection),
+        "problem": "",
+    }
 
 
 class _Static(StaticFiles):
@@ -233,7 +264,7 @@ def _bad_parameter(_request: Request, error: Exception) -> Response:
 
 
 def _store_problem(_request: Request, error: Exception) -> Response:
-    text = str(error).splitlines()[0]
+    text = damage.first_line(error)
     return _problem(503, f"the store does not answer: {text}", "GET /api/v1/status says more")
 
 

@@ -16,6 +16,7 @@ from ffe_otel.observe.ingest import Ingest
 from ffe_otel.observe.journal import Journal
 from ffe_otel.observe.live import LiveHub
 from ffe_otel.observe.quarantine import SUFFIX
+from ffe_otel.observe.store.clock import StoreClock
 from ffe_otel.observe.store.database import Database, StoreLock
 from ffe_otel.observe.store.loader import Loader
 from ffe_otel.observe.store.retention import RetentionLimits
@@ -44,12 +45,21 @@ class Backend:
             opened.callback(self.database.close)
             opened.callback(self.journal.close)
             known = Known()
+            self.clock = StoreClock(
+                self.directory,
+                grace=config.retention.clock_grace,
+                newest_ns=self.database.newest_ns(),
+            )
+            self.clock.look()
             self.loader = Loader(
                 self.database,
                 self.journal,
                 known,
-                limits=RetentionLimits(serve.retention_bytes, serve.retention_days),
+                limits=RetentionLimits(
+                    serve.retention_bytes, serve.retention_days, config.retention.clock_grace
+                ),
                 publish=self.live.publish,
+                clock=self.clock,
             )
             self.influx = _influx(self.directory, config.metrics.influxdb)
             self.ingest = Ingest(
@@ -76,7 +86,8 @@ class Backend:
         journal, store = self.ingest.problem, self.loader.problem
         free = shutil.disk_usage(self.directory).free
         aside = self._set_aside()
-        notes = [n for n in (aside, self.database.problem, self.loader.last_retention) if n]
+        notes = [aside, self.journal.problem, self.database.problem, *self.loader.repair.told]
+        notes += [self.clock.problem, self.loader.last_retention]
         influx = {"influxdb": self.influx.health()} if self.influx is not None else {}
         return {
             "journal": {
@@ -85,7 +96,8 @@ class Backend:
             },
             "store": {
                 "ok": not store and not aside,
-                "detail": store or "; ".join([*notes, f"{_bytes(free)} free on its file system"]),
+                "detail": store
+                or "; ".join([*filter(None, notes), f"{_bytes(free)} free on its file system"]),
             },
             **influx,
         }

@@ -52,12 +52,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class TraceTotals:
-    """Counts and time range of a whole trace."""
+    """Counts and time range of a whole trace, and when its first and latest row arrived."""
 
     first_ns: int
     last_ns: int
     spans: int
     logs: int
+    arrived_ns: int | None = None
+    seen_ns: int | None = None
 
 
 Row = dict[str, Any]
@@ -186,16 +188,16 @@ def refresh_cycles(connection: Connection, trace_ids: Collection[str]) -> None:
     first = min((t.first_ns for t in totals.values()), default=0)
     spans = _span_facts(connection, ids, first)
     started = _started(connection, ids, first)
-    rows = [
-        summarise(trace_id, total, spans.get(trace_id, []), started.get(trace_id))
+    rows = {
+        trace_id: summarise(trace_id, total, spans.get(trace_id, []), started.get(trace_id))
         for trace_id, total in totals.items()
-    ]
-    _replace(connection, ids, rows)
+    }
+    _replace(connection, ids, [(totals[trace_id], row) for trace_id, row in rows.items()])
 
 
 def _totals(connection: Connection, ids: Sequence[str]) -> dict[str, TraceTotals]:
     rows = connection.execute(
-        "SELECT trace_id, first_ns, last_ns, spans, logs FROM traces "
+        "SELECT trace_id, first_ns, last_ns, spans, logs, arrived_ns, seen_ns FROM traces "
         "WHERE trace_id IN (SELECT unnest(?::UUID[]))",
         [ids],
     ).fetchall()
@@ -230,22 +232,24 @@ def _started(connection: Connection, ids: Sequence[str], first: int) -> dict[str
     return {trace_id.hex: Started(time_ns, json.loads(attrs)) for trace_id, time_ns, attrs in rows}
 
 
-def _replace(connection: Connection, ids: Sequence[str], rows: Sequence[Row]) -> None:
+def _replace(
+    connection: Connection, ids: Sequence[str], rows: Sequence[tuple[TraceTotals, Row]]
+) -> None:
     for table in ("cycles", "decisions"):
         connection.execute(
             f"DELETE FROM {table} WHERE trace_id IN (SELECT unnest(?::UUID[]))",  # noqa: S608
             [ids],
         )
-    insert_rows(connection, "cycles", schema.CYCLES, [_stored(row) for row in rows])
+    insert_rows(connection, "cycles", schema.CYCLES, [_stored(*row) for row in rows])
     decisions = [
-        {"decision_id": d, "trace_id": row["trace_id"], "seen_ns": row["start_unix_nano"]}
-        for row in rows
+        {"decision_id": d, "trace_id": row["trace_id"], "seen_ns": totals.seen_ns}
+        for totals, row in rows
         for d in row["decision_ids"]
     ]
     insert_rows(connection, "decisions", schema.DECISIONS, decisions)
 
 
-def _stored(row: Row) -> Row:
+def _stored(totals: TraceTotals, row: Row) -> Row:
     searched = (
         row["trace_id"], row["correlation_id"], row["agent_id"], row["outcome"], row["reason"],
         row["action"], row["verdict"], *row["asset_pairs"], *row["decision_ids"],
@@ -259,4 +263,13 @@ def _stored(row: Row) -> Row:
         "errors": row["errors"],
         "search": " ".join(str(part).lower() for part in searched if part),
         "data": row,
+        "at_ns": _believed(int(row["start_unix_nano"]), totals.arrived_ns),
+        "seen_ns": totals.seen_ns,
     }
+
+
+def _believed(start: int, arrived: int | None) -> int:
+    """When a cycle began, or else when it arrived, as the SQL of ``schema.plausible`` has it."""
+    if arrived is None or -schema.BEHIND_NS <= start - arrived <= schema.AHEAD_NS:
+        return start
+    return arrived

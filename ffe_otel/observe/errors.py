@@ -13,4 +13,8 @@ class FullError(OSError):
 
 
 class CorruptStoreError(Exception):
-    """The store file cannot be read as a store of this version."""
+    """The store file is damaged."""
+
+
+class ForeignStoreError(Exception):
+    """The store file is well, but of a version that this program cannot use."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import threading
 from dataclasses import dataclass
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 
     from ffe_otel.observe.quarantine import Extent
 
+logger = logging.getLogger(__name__)
+
 _SUFFIX: Final = ".ndjson"
+RELIEF: Final = 4
+"""Times its limit that waits while the store is being mended: the store's whole size."""
 _UNFINISHED: Final = frozenset({".part", ".keeping", ".repaired"})
 """Suffixes of files that were being written when an earlier run was killed."""
 
@@ -56,12 +61,19 @@ class _Active:
 
 
 class Journal:
-    """The journal directory. Thread-safe; one process at a time (the store's lock)."""
+    """The journal directory. Thread-safe; one process at a time (the store's lock).
+
+    Attributes:
+        problem: what was found wrong with files of an earlier run.
+        relieved: the store is being mended and takes nothing, so that more may wait than usual.
+    """
 
     def __init__(self, directory: Path, limit: int) -> None:
         """Open the journal in ``directory`` and keep it under about ``limit`` bytes."""
         self.directory = directory
         self.limit = limit
+        self.relieved = False
+        self.problem = ""
         self._lock = threading.Lock()
         self._active: dict[Signal, _Active] = {}
         self._sealed: list[Segment] = []
@@ -86,7 +98,7 @@ class Journal:
                 journal's limit.
         """
         with self._lock:
-            if self._size() > self.limit:
+            if self._size() > self.limit * (RELIEF if self.relieved else 1):
                 raise FullError(
                     f"the journal {self.directory} holds {self._size()} bytes that the store "
                     "has not taken yet; see its state under /api/v1/status"
@@ -106,6 +118,18 @@ class Journal:
                     f"cannot write to the journal {self.directory}: {error.strerror}; "
                     "free space on its file system"
                 ) from error
+            if self._forget_deleted():
+                raise FullError(f"files of the journal {self.directory} were deleted")
+
+    def _forget_deleted(self) -> bool:
+        """Let go of files that somebody deleted: what went there is in none; whether one was."""
+        found = False
+        for signal, active in list(self._active.items()):
+            if os.fstat(active.file.fileno()).st_nlink == 0:
+                active.file.close()
+                del self._active[signal]
+                found = True
+        return found
 
     @staticmethod
     def _write(active: _Active, lines: Sequence[bytes]) -> None:
@@ -129,6 +153,7 @@ class Journal:
         active = self._active.get(signal)
         if active is None:
             self._sequence += 1
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             active = _Active(self.directory / f"{self._sequence:012d}-{signal}{_SUFFIX}")
             self._active[signal] = active
             _sync_directory(self.directory)
@@ -187,28 +212,47 @@ class Journal:
                 highest = max(highest, int(number))
             if path.suffix != _SUFFIX:
                 continue
-            size, longest = _repair(path)
+            try:
+                size, longest, dropped = _repair(path)
+            except OSError as error:
+                self._leave(path, error)
+                continue
+            self._tell(path, dropped)
             if size:
                 self._sealed.append(Segment(path, Signal(signal), size, longest))
             else:
                 path.unlink()
         return highest
 
+    def _leave(self, path: Path, error: OSError) -> None:
+        """Rename a segment that the disk does not give out any more; the others are loaded."""
+        with contextlib.suppress(OSError):
+            path.rename(path.with_suffix(".unreadable"))
+        self.problem = f"{path} cannot be read ({error.strerror}) and is left as .unreadable"
+        logger.error("ffe-otel serve: %s", self.problem)
 
-def _repair(path: Path) -> tuple[int, int]:
-    """Drop broken lines of a segment; its size and longest line afterwards.
+    def _tell(self, path: Path, dropped: int) -> None:
+        if dropped:
+            rows = "row was" if dropped == 1 else "rows were"
+            self.problem = f"{dropped} {rows} damaged in {path} and cannot be loaded"
+            logger.error("ffe-otel serve: %s", self.problem)
+
+
+def _repair(path: Path) -> tuple[int, int, int]:
+    """Drop broken lines of a segment; size and longest line afterwards, and damaged lines.
 
     Only the end of a file can be torn, by a kill in mid-write, and then nobody was told
     that it was taken. After a power cut a block in the middle may read as zeros.
     """
     good: list[bytes] = []
-    broken = False
+    broken = torn = 0
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n") and _is_row(line):
                 good.append(line)
             else:
-                broken = True
+                broken += 1
+                torn += not line.endswith(b"\n")
     if broken:
         replacement = path.with_suffix(".repaired")
         with os.fdopen(private(replacement), "wb") as file:
@@ -216,7 +260,7 @@ def _repair(path: Path) -> tuple[int, int]:
             file.flush()
             os.fsync(file.fileno())
         replacement.replace(path)
-    return sum(map(len, good)), max(map(len, good), default=0)
+    return sum(map(len, good)), max(map(len, good), default=0), broken - torn
 
 
 def _is_row(line: bytes) -> bool:

@@ -53,11 +53,12 @@ class Quarantine:
         self._bound()
         return target
 
-    def retire(self, age_seconds: float) -> None:
-        """Delete what was set aside before then."""
+    def retire(self, age_seconds: float, now: float | None = None) -> None:
+        """Delete what was set aside so long before ``now``, by default the machine's time."""
+        now = time.time() if now is None else now
         for path in self._rows:
             with contextlib.suppress(OSError):
-                if path.stat().st_mtime < time.time() - age_seconds:
+                if path.stat().st_mtime < now - age_seconds:
                     path.unlink()
         self._forget()
 

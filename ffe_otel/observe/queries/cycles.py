@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CycleFilter:
-    """Which cycles to list; empty values do not filter. ``before`` is a start time in ns."""
+    """Which cycles to list; empty values do not filter. ``before`` is a believed start in ns."""
 
     limit: int = 50
     before: int | None = None
@@ -31,7 +31,7 @@ def list_cycles(connection: Connection, wanted: CycleFilter) -> tuple[list[Row],
     """Cycles, newest first, and the ``before`` of the next page or None at the end."""
     conditions, values = ["true"], list[object]()
     if wanted.before is not None:
-        conditions.append("start_ns < ?")
+        conditions.append("at_ns < ?")
         values.append(wanted.before)
     if wanted.asset:
         conditions.append("list_contains(assets, ?)")
@@ -47,9 +47,9 @@ def list_cycles(connection: Connection, wanted: CycleFilter) -> tuple[list[Row],
     where = " AND ".join(conditions)
     # Cycles that began in the same nanosecond stay on one page, or paging would skip some.
     found = connection.execute(
-        f"SELECT start_ns, data FROM cycles WHERE {where} AND start_ns >= coalesce("  # noqa: S608
-        f"(SELECT start_ns FROM cycles WHERE {where} ORDER BY start_ns DESC LIMIT 1 OFFSET ?), 0) "
-        "ORDER BY start_ns DESC, trace_id",
+        f"SELECT at_ns, data FROM cycles WHERE {where} AND at_ns >= coalesce("  # noqa: S608
+        f"(SELECT at_ns FROM cycles WHERE {where} ORDER BY at_ns DESC LIMIT 1 OFFSET ?), 0) "
+        "ORDER BY at_ns DESC, trace_id",
         [*values, *values, wanted.limit - 1],
     ).fetchall()
     full = len(found) >= wanted.limit
@@ -64,10 +64,12 @@ def cycle_row(connection: Connection, trace_id: str) -> Row | None:
     return json.loads(row[0]) if row else None
 
 
-def last_cycle(connection: Connection) -> Row | None:
-    """The cycle that began last."""
-    row = connection.execute("SELECT data FROM cycles ORDER BY start_ns DESC LIMIT 1").fetchone()
-    return json.loads(row[0]) if row else None
+def last_cycle(connection: Connection) -> tuple[Row | None, int]:
+    """The cycle that began last, and when that was by the store's own clock, ns."""
+    row = connection.execute(
+        "SELECT data, at_ns FROM cycles ORDER BY at_ns DESC LIMIT 1"
+    ).fetchone()
+    return (json.loads(row[0]), row[1]) if row else (None, 0)
 
 
 def resolve(connection: Connection, text: str) -> str | None:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
 from ffe_otel.observe.coerce import MAX_SAFE, real
+from ffe_otel.observe.store.clock import JUMP
+from ffe_otel.observe.store.schema import plausible
 
 if TYPE_CHECKING:
     from ffe_otel.observe.store.database import Connection
@@ -17,7 +18,9 @@ _LOOK_BACK: Final = 2000
 _RECENT_NS: Final = 3600 * 10**9
 
 
-def agent_state(connection: Connection, last_cycle: dict[str, Any] | None) -> dict[str, Any]:
+def agent_state(
+    connection: Connection, last_cycle: dict[str, Any] | None, now_ns: int
+) -> dict[str, Any]:
     """Id and state of the agent that spoke last, and since when it is in that state.
 
     An agent that tells no states is known by its last cycle, without a state.
@@ -25,10 +28,11 @@ def agent_state(connection: Connection, last_cycle: dict[str, Any] | None) -> di
     known = last_cycle["agent_id"] if last_cycle else None
     found: list[Any] = []
     # Most of the time the last hour answers, and the store's older rows stay untouched.
-    for since in (time.time_ns() - _RECENT_NS, 0):
+    for since in (now_ns - _RECENT_NS, 0):
         found = connection.execute(
-            "SELECT time_ns, attrs->>'$.agent_id', TRY_CAST(attrs->>'$.state_value' AS INTEGER) "
-            "FROM logs WHERE event_name = ? AND time_ns >= ? ORDER BY time_ns DESC LIMIT ?",
+            f"SELECT {plausible('time_ns', 'seen_ns')} AS at_ns, attrs->>'$.agent_id', "  # noqa: S608
+            "TRY_CAST(attrs->>'$.state_value' AS INTEGER) FROM logs "
+            "WHERE event_name = ? AND seen_ns >= ? ORDER BY at_ns DESC, seen_ns DESC LIMIT ?",
             [semconv.EVENT_AGENT_STATE, since, _LOOK_BACK],
         ).fetchall()
         if found:
@@ -45,15 +49,20 @@ def agent_state(connection: Connection, last_cycle: dict[str, Any] | None) -> di
     return {"id": agent or known, "state": _STATES.get(state), "state_since_unix_nano": str(began)}
 
 
-def totals(connection: Connection, since_ns: int) -> dict[str, Any]:
-    """What the cycles that began since then made, cost and got wrong, and all that are held."""
+def totals(connection: Connection, since_ns: int, ahead_ns: int = 0) -> dict[str, Any]:
+    """What the cycles that began since then made, cost and got wrong, and all that are held.
+
+    ``since_ns`` is of a clock that is ``ahead_ns`` of the one that rows arrive by.
+    """
+    # A little ahead is not a jump; then both are the same.
+    jumped = ahead_ns if abs(ahead_ns) >= JUMP else 0
     row = connection.execute(
         "SELECT sum(pnl) FILTER (today), sum(pnl), sum(cost) FILTER (today), sum(cost), "
         "coalesce(sum(errors) FILTER (today), 0), count(*) FILTER (today) "
-        "FROM (SELECT start_ns >= ? AS today, errors, "
+        "FROM (SELECT at_ns >= ? AS today, errors, "
         "TRY_CAST(data->>'$.pnl_dollars' AS DOUBLE) AS pnl, "
         "TRY_CAST(data->>'$.cost_usd' AS DOUBLE) AS cost FROM cycles)",
-        [since_ns],
+        [since_ns - jumped],
     ).fetchone()
     return {
         "since_unix_nano": str(since_ns),

@@ -25,9 +25,12 @@ def get_trace(connection: Connection, text: str) -> dict[str, Any] | None:
     trace_id = resolve(connection, text)
     if trace_id is None:
         return None
-    first, last = connection.execute(
+    times = connection.execute(
         "SELECT first_ns, last_ns FROM traces WHERE trace_id = ?::UUID", [trace_id]
     ).fetchone()
+    if times is None:
+        return None
+    first, last = times
     spans = _spans(connection, trace_id, first)
     logs, _ = list_logs(
         connection, LogFilter(trace_id=trace_id, limit=MAX_LOGS, since=first, newest_first=False)

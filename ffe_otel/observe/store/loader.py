@@ -13,20 +13,27 @@ import duckdb
 
 from ffe_otel.observe.cycles import refresh_cycles
 from ffe_otel.observe.decode import Signal
+from ffe_otel.observe.errors import ServeError
+from ffe_otel.observe.store import asides, damage
+from ffe_otel.observe.store.damage import first_line
 from ffe_otel.observe.store.load import (
     Loaded,
+    arrive,
     forget_segments,
     load_segments,
     recorded_segments,
 )
+from ffe_otel.observe.store.repair import Repair
 from ffe_otel.observe.store.retention import DAY_SECONDS, LOOK, RetentionLimits, crowded, enforce
 from ffe_otel.observe.store.salvage import salvage
+from ffe_otel.observe.store.scrub import Scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ffe_otel.observe.decode import Known
     from ffe_otel.observe.journal import Journal, Segment
+    from ffe_otel.observe.store.clock import StoreClock
     from ffe_otel.observe.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -35,6 +42,8 @@ PERIOD: Final = 0.3
 """Shortest time between two loads, seconds: what a running cycle needs to be seen."""
 RETRY: Final = 2.0
 """Pause after a load that failed, seconds."""
+READ_BACK: Final = 0.3
+"""Longest that a damaged file is read before what has arrived gets its turn, seconds."""
 RETENTION_PERIOD: Final = 30.0
 MAX_FAILURES: Final = 3
 """Loads that fail in a row before the rows themselves are suspected."""
@@ -45,7 +54,6 @@ _PASSING: Final = (
     duckdb.TransactionException,
     MemoryError,
 )
-_GIVEN_UP: Final = (duckdb.FatalException, duckdb.ConnectionException)
 LOAD_BYTES: Final = 32 * 1024**2
 """Journal bytes one transaction takes; a backlog is loaded in several."""
 
@@ -61,8 +69,11 @@ class Change:
 class Loader:
     """Owns the writing connection: loads, derives cycles, retires old rows."""
 
-    def __init__(self, database: Database, journal: Journal, known: Known, *,
-                 limits: RetentionLimits, publish: Callable[[Change], None]) -> None:  # fmt: skip
+    def __init__(
+        self, database: Database, journal: Journal, known: Known, *, limits: RetentionLimits,
+        publish: Callable[[Change], None], clock: StoreClock | None = None,
+    ) -> None:  # fmt: skip
+        """Load from ``journal`` into ``database``; rows arrive by ``clock``, else the machine's."""
         self.problem = ""
         self.last_retention = ""
         self._database = database
@@ -70,6 +81,11 @@ class Loader:
         self._known = known
         self._limits = limits
         self._publish = publish
+        self._clock = clock
+        self.repair = Repair(database, known)
+        self._scrub = Scrub(database)
+        self._suspect: Exception | None = None
+        self._reopened = False
         self._failures = 0
         self._arrived = 0
         self._burst = 0
@@ -80,10 +96,21 @@ class Loader:
 
     def start(self) -> None:
         """Finish what an earlier run left behind, then load in the background."""
-        self._drop_recorded()
-        if not self._load_all():
+        try:
+            self._drop_recorded()
+            done = self._load_all()
+        except (duckdb.Error, OSError) as error:
+            self._failed_apart_from_rows(error)
+            done = False
+        if not done:
             self._wake.set()
         self._thread.start()
+
+    def suspect(self, error: Exception) -> None:
+        """Have the store looked at after a query failed; callable from any thread."""
+        if damage.suspicious(error):
+            self._suspect = error
+            self._wake.set()
 
     def wake(self) -> None:
         """Say that the journal has data."""
@@ -95,6 +122,10 @@ class Loader:
         self._wake.set()
         self._thread.join()
         self._load_all()
+        self.repair.close()
+
+    def _now_ns(self) -> int:
+        return self._clock.now_ns() if self._clock else time.time_ns()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -109,13 +140,41 @@ class Loader:
             self._stopping.wait(PERIOD)
 
     def _turn(self) -> None:
+        if self._database.is_gone():
+            self._database.bring_back()
+            self._known.clear()
+            self.repair.look()
+            self._wake.set()
+        suspect, self._suspect = self._suspect, None
+        if suspect is not None:
+            self._failed_apart_from_rows(suspect)
         if self._wake.is_set():
             self._wake.clear()
             if not self._load_all():
                 self._wake_later()
+            elif self._reopened:
+                # With nothing to load nobody would see that it works again.
+                self.problem, self._reopened = "", False
+        self._read_back()
         if self._crowded() or time.monotonic() >= self._retention_at:
             self._retention_at = time.monotonic() + RETENTION_PERIOD
             self._retire()
+
+    def _read_back(self) -> None:
+        """Read on in a file that was set aside, or in our own, for a moment.
+
+        What arrives comes first.
+        """
+        until = time.monotonic() + READ_BACK
+        try:
+            while time.monotonic() < until and not self._stopping.is_set():
+                if self.repair.step():
+                    self._publish(Change((), metrics=True))
+                elif not self._scrub.step():
+                    break
+        except (duckdb.Error, OSError) as error:
+            self._failed_apart_from_rows(error)
+            self._stopping.wait(RETRY)
 
     def _crowded(self) -> bool:
         """Whether so much has arrived that rows have to go before their turn."""
@@ -168,6 +227,7 @@ class Loader:
         if self.problem:
             logger.warning("ffe-otel serve: the store takes data again")
             self.problem = ""
+        self._journal.relieved = False
         self._arrived += sum(s.size for s in segments)
         self._known.add(loaded.series, loaded.resources)
         if loaded.traces or loaded.rows[Signal.METRICS]:
@@ -180,6 +240,7 @@ class Loader:
         try:
             # The segments recorded by the transaction before this one are deleted by now.
             forget_segments(connection)
+            arrive(connection, self._now_ns())
             loaded = load_segments(connection, segments)
             refresh_cycles(connection, loaded.cycles)
             connection.execute("COMMIT")
@@ -189,9 +250,18 @@ class Loader:
         return loaded
 
     def _failed(self, segments: Sequence[Segment], error: Exception) -> bool:
+        there = [s for s in segments if s.path.exists()]
+        if len(there) < len(segments):
+            # Somebody deleted them; their rows are nowhere any more.
+            logger.error(
+                "ffe-otel serve: files of the journal %s are gone", self._journal.directory
+            )
+            self._journal.discard(s for s in segments if s not in there)
+            return self._load(there) if there else True
+        if self._mended(error):
+            return False
         if isinstance(error, duckdb.IOException):
             return self._no_room(error)
-        self._reopen_after(error)
         if isinstance(error, _PASSING):
             self._failures += 1
             if self._failures < MAX_FAILURES:
@@ -201,6 +271,31 @@ class Loader:
             return all(taken)
         return self._salvage(segments[0], error)
 
+    def _mended(self, error: Exception) -> bool:
+        """Look after the store, and tell whether it and not the rows was at fault."""
+        try:
+            said, replaced = self.repair.after(error)
+        except (duckdb.Error, OSError) as problem:
+            # Taken on, for as long as it fits: the store's trouble is not the sender's.
+            self._journal.relieved = True
+            self._no_room(problem)
+            return True
+        if damage.suspicious(error):
+            self._journal.relieved = self._reopened = True
+        if said:
+            self._note(said)
+        if replaced:
+            self._failures = 0
+            self._scrub.again()
+        return replaced
+
+    def _failed_apart_from_rows(self, error: Exception) -> None:
+        if isinstance(error, duckdb.InterruptException):
+            return
+        if not self._mended(error) and not damage.suspicious(error):
+            self._no_room(error)
+        self._wake.set()
+
     def _salvage(self, segment: Segment, error: Exception) -> bool:
         """Load what can be loaded of a segment and set the lines at fault aside."""
         try:
@@ -209,7 +304,7 @@ class Loader:
                 target = self._journal.set_aside(segment, extents)
                 logger.error(
                     "ffe-otel serve: %d rows cannot be loaded and are kept in %s: %s",
-                    sum(lines for _, _, lines in extents), target, _first_line(error),
+                    sum(lines for _, _, lines in extents), target, first_line(error),
                 )  # fmt: skip
             else:
                 self._journal.discard([segment])
@@ -229,9 +324,10 @@ class Loader:
             error = self._take([piece])
             if error is None:
                 return True
+            if self._mended(error):
+                raise _StoppingError
             if isinstance(error, duckdb.IOException):
                 raise error
-            self._reopen_after(error)
             if not isinstance(error, _PASSING):
                 break
             if attempt < MAX_FAILURES and alone:
@@ -239,15 +335,12 @@ class Loader:
         return False
 
     def _no_room(self, error: Exception) -> bool:
-        text = _first_line(error)
-        self._note(f"the store cannot take data now: {text}; free space on its file system")
+        text = first_line(error)
+        if damage.no_room(error) or isinstance(error, ServeError):
+            asides.make_room(self._database.path)
+            text += "; free space on its file system"
+        self._note(f"the store cannot take data now: {text}")
         return False
-
-    def _reopen_after(self, error: Exception) -> None:
-        if isinstance(error, _GIVEN_UP):
-            self._note(f"the store was opened again after: {_first_line(error)}")
-            self._database.reopen()
-            self._known.clear()
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:
@@ -259,21 +352,20 @@ class Loader:
         # old ones are loaded before any is deleted.
         self._known.clear()
         self._load_all()
-        self._journal.quarantine.retire(self._limits.age * DAY_SECONDS)
+        if self._clock:
+            self._clock.look()
+        now = self._now_ns()
+        self._journal.quarantine.retire(self._limits.age * DAY_SECONDS, now / 1e9)
         try:
-            retired = enforce(self._database, self._spoken_for(), self._limits)
+            retired = enforce(self._database, self._spoken_for(), self._limits, now)
         except duckdb.Error as error:
-            self._note(f"old rows could not be retired: {_first_line(error)}")
+            self._failed_apart_from_rows(error)
             return
         self.last_retention = retired or self.last_retention
 
 
 class _StoppingError(Exception):
     """The loader is to stop; what it was at stays in the journal for the next run."""
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or repr(error)
 
 
 def _chunk(segments: Sequence[Segment]) -> list[Segment]:

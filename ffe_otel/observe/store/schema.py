@@ -13,8 +13,10 @@ from typing import Final
 
 from ffe_otel.observe.decode import Signal
 
-VERSION: Final = 1
-"""Raised with every change of the tables; a store of another version is set aside."""
+VERSION: Final = 2
+"""Raised with every change of the tables. A store of an earlier version gets the tables and
+columns it lacks; what cannot be had by adding (another type, a column gone) needs another
+way, or the user's history would be set aside."""
 
 Columns = dict[str, str]
 
@@ -81,8 +83,13 @@ TRACES: Final[Columns] = {
     "last_ns": "BIGINT",
     "spans": "BIGINT",
     "logs": "BIGINT",
+    # When its first and its latest row arrived, by the store's own clock.
+    "arrived_ns": "BIGINT",
+    "seen_ns": "BIGINT",
 }
-# ``data`` is the row as the API gives it out; the other columns are what it is filtered by.
+# ``at_ns`` is the start as far as it can be true: a cycle dated in the future, or decades ago,
+# stands where it arrived. ``data`` is the row as the API gives it out; the other columns are
+# what it is filtered by.
 CYCLES: Final[Columns] = {
     "trace_id": "UUID",
     "start_ns": "BIGINT",
@@ -92,6 +99,8 @@ CYCLES: Final[Columns] = {
     "errors": "BIGINT",
     "search": "VARCHAR",
     "data": "JSON",
+    "at_ns": "BIGINT",
+    "seen_ns": "BIGINT",
 }
 DECISIONS: Final[Columns] = {"decision_id": "VARCHAR", "trace_id": "UUID", "seen_ns": "BIGINT"}
 
@@ -109,6 +118,20 @@ TABLES: Final[dict[str, Columns]] = {
     "meta": {"key": "VARCHAR", "value": "VARCHAR"},
 }
 
+AHEAD_NS: Final = 300 * 10**9
+"""How far a sender's clock may be ahead of ours and still be believed."""
+BEHIND_NS: Final = 30 * 86_400 * 10**9
+"""How old what arrives may say it is: a spool keeps a week, an outage adds to it."""
+
+
+def plausible(claimed: str, arrived: str) -> str:
+    """SQL for the time that a row claims where that can be true, else for its arrival."""
+    return (
+        f"CASE WHEN {arrived} IS NULL OR {claimed} BETWEEN {arrived} - {BEHIND_NS} "
+        f"AND {arrived} + {AHEAD_NS} THEN {claimed} ELSE {arrived} END"
+    )
+
+
 # A journal row may also describe its resource and series.
 SEGMENT_COLUMNS: Final[dict[Signal, Columns]] = {
     Signal.TRACES: SPANS | {"resource": "JSON"},
@@ -117,10 +140,61 @@ SEGMENT_COLUMNS: Final[dict[Signal, Columns]] = {
 }
 
 
+# What fills added columns of rows that are there already, by the version that has them.
+FILLS: Final[dict[int, tuple[str, ...]]] = {
+    2: (
+        (
+            "UPDATE traces SET arrived_ns = n.low, seen_ns = n.high FROM "
+            "(SELECT trace_id, min(seen_ns) AS low, max(seen_ns) AS high FROM "
+            "(SELECT trace_id, seen_ns FROM spans UNION ALL SELECT trace_id, seen_ns FROM logs) "
+            "GROUP BY trace_id) n WHERE traces.trace_id = n.trace_id"
+        ),
+        (
+            "UPDATE cycles SET seen_ns = n.seen_ns, "  # noqa: S608 - our own names
+            f"at_ns = {plausible('cycles.start_ns', 'n.arrived_ns')} "
+            "FROM traces n WHERE cycles.trace_id = n.trace_id"
+        ),
+        "UPDATE cycles SET at_ns = start_ns WHERE at_ns IS NULL",
+    )
+}
+
+
+class IncompatibleError(Exception):
+    """Tables that adding cannot turn into this version's; the text says how they differ."""
+
+
 def create_statements() -> list[str]:
     """The statements that begin an empty store."""
+    statements = [_create(table) for table in TABLES]
+    return [*statements, f"INSERT INTO meta VALUES ('version', '{VERSION}')"]  # noqa: S608
+
+
+def upgrade_statements(version: int, found: dict[str, Columns]) -> list[str]:
+    """The statements that make a store of an earlier ``version`` one of this version.
+
+    Args:
+        version: of the store.
+        found: its tables.
+
+    Raises:
+        IncompatibleError: it lacks more than tables and columns.
+    """
     statements = []
     for table, columns in TABLES.items():
-        inside = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        statements.append(f"CREATE TABLE {table} ({inside})")
-    return [*statements, f"INSERT INTO meta VALUES ('version', '{VERSION}')"]  # noqa: S608
+        held = found.get(table)
+        if held is None:
+            statements.append(_create(table))
+            continue
+        for name, kind in columns.items():
+            if name not in held:
+                statements.append(f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}')
+            elif held[name] != kind:
+                raise IncompatibleError(f"{table}.{name} is {held[name]} and not {kind}")
+    for step in range(version + 1, VERSION + 1):
+        statements += FILLS.get(step, ())
+    return [*statements, f"UPDATE meta SET value = '{VERSION}' WHERE key = 'version'"]  # noqa: S608
+
+
+def _create(table: str) -> str:
+    inside = ", ".join(f'"{name}" {kind}' for name, kind in TABLES[table].items())
+    return f"CREATE TABLE {table} ({inside})"

@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import json
 import os
+import re
 import secrets
 import socket
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 STATE_FILE: Final = "serve.json"
 TOKEN_FILE: Final = "token"  # noqa: S105 - a file name
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ def load_token(state_dir: Path, configured: str) -> str:
     path = state_dir / TOKEN_FILE
     with contextlib.suppress(FileNotFoundError):
         kept = path.read_text("ascii", "replace").strip()
-        if len(kept) >= 32:
+        # A damaged file would make a token that no header can carry.
+        if _TOKEN.fullmatch(kept):
             path.chmod(0o600)
             return kept
     token = secrets.token_urlsafe(32)

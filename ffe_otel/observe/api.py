@@ -209,11 +209,11 @@ _UNKNOWN: Final[dict[str, Any]] = {
 
 
 def _state(connection: Any, since: int, clock: StoreClock) -> dict[str, Any]:
-    last, last_ns = cycles.last_cycle(connection)
+    last = cycles.last_cycle(connection)
     return {
         "agent": status.agent_state(connection, last, clock.now_ns()),
         "last_cycle": last,
-        "last_cycle_ns": last_ns,
+        "last_cycle_ns": cycles.last_cycle_ns(connection),
         # The page's midnight is by the machine's clock, and rows stand by the store's.
         "totals": status.totals(connection, since, clock.ahead_ns()),
         "held": status.store_counts(connection),

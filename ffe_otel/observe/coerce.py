@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_SAFE: Final = 2**53 - 1
 """Largest integer a JavaScript number holds exactly; durations and counts are cut to it."""
 
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
 ).encode
@@ -71,6 +73,17 @@ def total(values: Iterable[float | None]) -> float | None:
     """The sum of the known values; None when none is known or the sum is beyond a float."""
     known = [v for v in values if v is not None]
     return real(sum(known)) if known else None
+
+
+def whole_text(value: Any) -> Any:
+    """A JSON value whose texts have no halves of characters, which no encoding can write."""
+    if isinstance(value, str):
+        return _HALVES.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {whole_text(k): whole_text(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [whole_text(v) for v in value]
+    return value
 
 
 def _finite(value: Any) -> Any:

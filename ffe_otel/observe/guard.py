@@ -34,6 +34,15 @@ _PAGE_401: Final = """<!doctype html>
 <p>Open the address that <code>ffe-otel serve</code> printed when it started; it ends in
 <code>?token=&hellip;</code>. The browser remembers it from then on.</p></body></html>
 """
+_FOREIGN: Final = JSONResponse(
+    {"error": "a page of another address asks", "hint": "send the token as a bearer token"},
+    status_code=403,
+)
+_LIFESPAN: Final = "lifespan"
+_WEBSOCKET: Final = "websocket"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+POLICY_VIOLATION: Final = 1008
+"""RFC 6455: why a WebSocket is closed."""
 _HEADING: Final = "This page needs its token"
 _HEADING_WRONG: Final = "The token is wrong; it may be of another or an earlier server"
 
@@ -52,22 +61,55 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 421 or hand on."""
-        if scope["type"] == "http" and self.allowed is not None:
-            host = _host_name(Headers(scope=scope).get("host", ""))
-            if host not in self.allowed and not is_loopback(host):
+        if _is_request(scope) and self.allowed is not None:
+            hosts = [_host_name(h) for h in Headers(scope=scope).getlist("host")] or [""]
+            strange = [h for h in hosts if h not in self.allowed and not is_loopback(h)]
+            if strange:
                 answer = JSONResponse(
-                    {"error": f"this server is not {host!r}", "hint": "use its address 127.0.0.1"},
+                    {
+                        "error": f"this server is not {strange[0]!r}",
+                        "hint": "use its address 127.0.0.1",
+                    },
                     status_code=421,
                 )
-                await answer(scope, receive, send)
+                await _refuse(answer, scope, receive, send)
                 return
-        await self.app(scope, receive, send)
+            if self._is_of_a_page(scope):
+                await _refuse(_FOREIGN, scope, receive, send)
+                return
+        if _is_request(scope) or scope["type"] == _LIFESPAN:
+            await self.app(scope, receive, send)
+
+    def _is_of_a_page(self, scope: Scope) -> bool:
+        """Whether a page of another machine has a browser send something here.
+
+        It cannot read the answer, and need not: OTLP on loopback asks for no token.
+        """
+        origin = Headers(scope=scope).get("origin")
+        if origin is None or (scope["type"] == "http" and scope["method"] in _SAFE):
+            return False
+        host = _host_name(origin.partition("://")[2])
+        return host not in (self.allowed or ()) and not is_loopback(host)
+
+
+def _is_request(scope: Scope) -> bool:
+    """Whether somebody from outside asks: by HTTP, or to open a WebSocket."""
+    return scope["type"] in {"http", _WEBSOCKET}
+
+
+async def _refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer to whoever asks; to who opens a WebSocket, that it is closed."""
+    speaks_http = scope["type"] != _WEBSOCKET
+    if speaks_http or "websocket.http.response" in scope.get("extensions", {}):
+        await answer(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "refused"})
 
 
 def _host_name(header: str) -> str:
     if header.startswith("["):
         return header.partition("]")[0].lstrip("[").lower()
-    return header.partition(":")[0].lower()
+    return header.partition(":")[0].lower().removesuffix(".")
 
 
 class TokenGuard:
@@ -90,20 +132,41 @@ class TokenGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 or 303, or hand on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+        if not _is_request(scope):
+            # Whatever else a server may come to know, nobody has thought of guarding it.
+            if scope["type"] == _LIFESPAN:
+                await self.app(scope, receive, send)
             return
-        request = Request(scope)
+        # A WebSocket is opened by a request like any other.
+        request = Request({**scope, "type": "http", "method": scope.get("method", "GET")})
         given = self._given(request)
         answer: Response | None = None
         if not any(map(self._matches, given)):
             answer = _unauthorised(request, wrong=any(given))
-        elif self._in_address(request) and not request.url.path.startswith("/api/"):
+        elif self._foreign(request, scope):
+            answer = _FOREIGN
+        elif (
+            scope["type"] == "http"
+            and self._in_address(request)
+            and not request.url.path.startswith("/api/")
+        ):
             answer = self._remember(request)
         if answer is None:
             await self.app(scope, receive, send)
         else:
-            await answer(scope, receive, send)
+            await _refuse(answer, scope, receive, send)
+
+    def _foreign(self, request: Request, scope: Scope) -> bool:
+        """Whether a page of somewhere else makes a browser send what only its cookie allows.
+
+        Browsers keep no page from opening a WebSocket to another host, or from posting to it.
+        """
+        origin = request.headers.get("origin")
+        if origin is None or (scope["type"] == "http" and request.method in _SAFE):
+            return False
+        kind = request.headers.get("authorization", "").partition(" ")[0].lower()
+        own = {f"{scheme}://{request.headers.get('host', '')}" for scheme in ("http", "https")}
+        return kind != "bearer" and origin.lower() not in {o.lower() for o in own}
 
     def _in_address(self, request: Request) -> bool:
         return self.browser and "token" in request.query_params
@@ -117,7 +180,7 @@ class TokenGuard:
         return [*given, request.cookies.get(self.cookie, "")] if self.browser else given
 
     def _matches(self, candidate: str) -> bool:
-        return hmac.compare_digest(candidate.encode(), self.token)
+        return hmac.compare_digest(candidate.encode("utf-8", "replace"), self.token)
 
     def _remember(self, request: Request) -> Response:
         rest = [
@@ -154,10 +217,10 @@ class SecurityHeaders:
         """Hand on, and add the headers to what comes back."""
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_with_headers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,9 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_pb
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
+
+from ffe_otel.observe.coerce import whole_text
+from ffe_otel.observe.decode.wire import mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,14 +75,18 @@ def parse(signal: Signal, body: bytes, *, is_json: bool = False) -> Message:
     try:
         message.ParseFromString(body)
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise MalformedError(f"the body is no protobuf {signal} request: {error}") from error
+        # One byte of one attribute that is no UTF-8 would cost everything beside it.
+        mended = mend(body, message.DESCRIPTOR)
+        if mended == body:
+            raise MalformedError(f"the body is no protobuf {signal} request: {error}") from error
+        return parse(signal, mended)
     return message
 
 
 def _parse_json(signal: Signal, body: bytes) -> Message:
     message = _REQUESTS[signal]()
     try:
-        document = _object(json.loads(body))
+        document = _object(_load(body))
         for holder in _id_holders(document):
             _hex_to_base64(holder)
         json_format.ParseDict(document, message, ignore_unknown_fields=True)
@@ -87,6 +95,19 @@ def _parse_json(signal: Signal, body: bytes) -> Message:
     except (ValueError, TypeError, AttributeError, RecursionError, json_format.Error) as error:
         raise MalformedError(f"the body is no JSON {signal} request: {error}") from error
     return message
+
+
+def _load(body: bytes) -> Any:
+    """JSON as senders write it: with ``NaN``, with halves of characters, with bytes of no text."""
+    text = body.decode("utf-8-sig", "replace")
+    document = json.loads(text, parse_constant=str, parse_float=_float)
+    # Only an escape can be half a character.
+    return whole_text(document) if "\\ud" in text.lower() else document
+
+
+def _float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else f"{'-' * (number < 0)}Infinity"
 
 
 def _object(document: Any) -> dict[str, Any]:

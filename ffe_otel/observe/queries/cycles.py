@@ -64,12 +64,16 @@ def cycle_row(connection: Connection, trace_id: str) -> Row | None:
     return json.loads(row[0]) if row else None
 
 
-def last_cycle(connection: Connection) -> tuple[Row | None, int]:
-    """The cycle that began last, and when that was by the store's own clock, ns."""
-    row = connection.execute(
-        "SELECT data, at_ns FROM cycles ORDER BY at_ns DESC LIMIT 1"
-    ).fetchone()
-    return (json.loads(row[0]), row[1]) if row else (None, 0)
+def last_cycle(connection: Connection) -> Row | None:
+    """The cycle that began last."""
+    row = connection.execute("SELECT data FROM cycles ORDER BY at_ns DESC LIMIT 1").fetchone()
+    return json.loads(row[0]) if row else None
+
+
+def last_cycle_ns(connection: Connection) -> int:
+    """When that was by the store's own clock, ns; 0 for none."""
+    row = connection.execute("SELECT max(at_ns) FROM cycles").fetchone()
+    return int(row[0] or 0)
 
 
 def resolve(connection: Connection, text: str) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
@@ -19,16 +20,18 @@ _RECENT_NS: Final = 3600 * 10**9
 
 
 def agent_state(
-    connection: Connection, last_cycle: dict[str, Any] | None, now_ns: int
+    connection: Connection, last_cycle: dict[str, Any] | None, now_ns: int | None = None
 ) -> dict[str, Any]:
     """Id and state of the agent that spoke last, and since when it is in that state.
 
-    An agent that tells no states is known by its last cycle, without a state.
+    An agent that tells no states is known by its last cycle, without a state. ``now_ns`` is the
+    time by which rows arrive, if that is not the machine's.
     """
+    now = time.time_ns() if now_ns is None else now_ns
     known = last_cycle["agent_id"] if last_cycle else None
     found: list[Any] = []
     # Most of the time the last hour answers, and the store's older rows stay untouched.
-    for since in (now_ns - _RECENT_NS, 0):
+    for since in (now - _RECENT_NS, 0):
         found = connection.execute(
             f"SELECT {plausible('time_ns', 'seen_ns')} AS at_ns, attrs->>'$.agent_id', "  # noqa: S608
             "TRY_CAST(attrs->>'$.state_value' AS INTEGER) FROM logs "

@@ -129,7 +129,8 @@ def _describe(connection: Connection, signal: Signal, loaded: Loaded) -> None:
     loaded.resources |= _ids(
         connection,
         "INSERT INTO resources (resource_id, resource) "
-        "SELECT resource_id, any_value(resource) FROM raw WHERE resource IS NOT NULL AND resource_id NOT IN (SELECT resource_id FROM resources) "
+        "SELECT resource_id, any_value(resource) FROM raw "
+        "WHERE resource IS NOT NULL AND resource_id NOT IN (SELECT resource_id FROM resources) "
         "GROUP BY resource_id",
         "SELECT DISTINCT resource_id FROM raw WHERE resource IS NOT NULL",
     )

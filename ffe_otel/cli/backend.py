@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 from ffe_otel.cli.client import Server, UnreachableError, UntrustedError, find_server
 from ffe_otel.cli.extras import install_command, missing
 from ffe_otel.cli.lease import GRACE_SECONDS, Lease
-from ffe_otel.cli.ports import bind_error
+from ffe_otel.cli.output import note
+from ffe_otel.cli.ports import bind_error, holder
 from ffe_otel.cli.signals import STOPPING, wait
 
 if TYPE_CHECKING:
@@ -164,12 +166,15 @@ def _start(config: Config, config_file: Path | None, log: Path) -> subprocess.Po
     serve = config.serve
     command = [sys.executable, "-m", "ffe_otel.cli", "serve", "--host", serve.host]
     command += ["--end-when-unused", str(GRACE_SECONDS)]
-    for option, port in (
-        ("--port", serve.port),
-        ("--otlp-http-port", serve.otlp_http_port),
-        ("--otlp-grpc-port", serve.otlp_grpc_port),
+    for option, key, purpose, port in (
+        ("--port", "serve.port", "the page", serve.port),
+        ("--otlp-http-port", "serve.otlp_http_port", "OTLP/HTTP", serve.otlp_http_port),
+        ("--otlp-grpc-port", "serve.otlp_grpc_port", "OTLP/gRPC", serve.otlp_grpc_port),
     ):
-        command += [option, str(0 if port > 0 and bind_error(serve.host, port) else port)]
+        error = bind_error(serve.host, port) if port > 0 else None
+        if error is not None:
+            note(_taken(serve.host, port, key, purpose, error))
+        command += [option, str(port if error is None else 0)]
     if config_file:
         command += ["--config", str(config_file)]
     try:
@@ -192,6 +197,16 @@ def _start(config: Config, config_file: Path | None, log: Path) -> subprocess.Po
         )
     finally:
         os.close(descriptor)
+
+
+def _taken(host: str, port: int, key: str, purpose: str, error: OSError) -> str:
+    """That a configured port cannot be had, who has it, and what to do."""
+    who = holder(port, host) if error.errno == errno.EADDRINUSE else ""
+    held = f" (held by {who})" if who else ""
+    return (
+        f"cannot listen on {host}:{port} for {purpose}: {(error.strerror or str(error)).lower()}"
+        f"{held}; a free port is used instead, set {key} to another one to choose it"
+    )
 
 
 def _unmask() -> None:

@@ -191,6 +191,28 @@ def test_run_brings_a_server_up_and_takes_it_down(start, any_ports, home, cli):
     assert "1.00 s" in result.output
 
 
+@pytest.mark.parametrize(
+    ("variable", "key", "purpose"),
+    [
+        ("FFE_OTEL__SERVE__PORT", "serve.port", "the page"),
+        ("FFE_OTEL__SERVE__OTLP_HTTP_PORT", "serve.otlp_http_port", "OTLP/HTTP"),
+        ("FFE_OTEL__SERVE__OTLP_GRPC_PORT", "serve.otlp_grpc_port", "OTLP/gRPC"),
+    ],
+)
+def test_run_says_which_port_is_taken_by_whom_and_what_to_set(
+    start, any_ports, variable, key, purpose
+):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("run", "--serve", "--", "true", env={variable: str(port)})
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert f"cannot listen on 127.0.0.1:{port} for {purpose}: address already in use" in err
+    assert f"held by process {os.getpid()}" in err
+    assert f"set {key} to another one" in err
+
+
 class TestCertificate:
     """`serve.tls_certificate`, signed by itself or by a certificate of nobody's list."""
 

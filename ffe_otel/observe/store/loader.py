@@ -85,7 +85,7 @@ class Loader:
         self.repair = Repair(database, known)
         self._scrub = Scrub(database)
         self._suspect: Exception | None = None
-        self._reopened = False
+        self._reopened = self._reading_back = False
         self._failures = 0
         self._arrived = 0
         self._burst = 0
@@ -129,7 +129,7 @@ class Loader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait(timeout=1.0)
+            self._wake.wait(timeout=0.0 if self._reading_back else 1.0)
             try:
                 self._turn()
             except Exception as error:
@@ -165,10 +165,11 @@ class Loader:
 
         What arrives comes first.
         """
-        until = time.monotonic() + READ_BACK
+        until, self._reading_back = time.monotonic() + READ_BACK, False
         try:
             while time.monotonic() < until and not self._stopping.is_set():
                 if self.repair.step():
+                    self._reading_back = True
                     self._publish(Change((), metrics=True))
                 elif not self._scrub.step():
                     break

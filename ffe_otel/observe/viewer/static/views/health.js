@@ -67,3 +67,9 @@ export function losses(counts) {
     return LOSSES.test(name) && numeric(value) > 0 ? `${count(value)} ${words(name)}` : [];
   }).join(", ");
 }
+
+/** What could not be read from damaged store files, in a few words; "" when nothing is lost. */
+export function unreadable(store) {
+  return (store?.set_aside ?? []).flatMap(({ lost }) => Object.entries(lost ?? {}).map(([table, number]) =>
+    `${numeric(number) === null ? "all" : count(numeric(number))} ${words(table)} lost to damage`)).join(", ");
+}

@@ -9,7 +9,7 @@ import { live, throttle } from "../core/live.js";
 import { sentence, words } from "../core/names.js";
 import { href } from "../core/router.js";
 import { actionTemplate, pnlClass } from "./cycle-parts.js";
-import { losses, showHealth } from "./health.js";
+import { losses, showHealth, unreadable } from "./health.js";
 
 const EVERY = 5000;
 const STALE_CYCLES = 5;
@@ -89,7 +89,7 @@ export class StatusStrip {
     const { status } = this;
     if (!status) return cell("Store", DASH);
     const broken = Object.entries(status.backends ?? {}).filter(([, part]) => part && !part.ok);
-    const missing = losses(status.ingest);
+    const missing = [losses(status.ingest), unreadable(status.store)].filter(Boolean).join(", ");
     const names = broken.map(([name]) => words(name)).join(", ");
     const value = html`<button class="cell-button" data-tip="Health of ffe-otel serve" aria-label="Health"
       @click=${() => showHealth(status)}>${names || bytes(status.store?.bytes)}</button>`;

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 
 import pytest
 from observe_server import until
 
+from ffe_otel.observe import journal as module
 from ffe_otel.observe.decode import Decoder, Known, Signal
 from ffe_otel.observe.errors import FullError
 from ffe_otel.observe.ingest import Ingest
@@ -133,3 +135,51 @@ def test_a_small_request_does_not_wait_for_a_huge_one(journal, monkeypatch):
     go.set()
     huge.result(10)
     ingest.close()
+
+
+def test_damaged_lines_of_an_earlier_run_are_said_and_the_others_loaded(tmp_path, caplog):
+    journal = Journal(tmp_path / "journal", 1 << 20)
+    journal.append({Signal.LOGS: [b'{"uid":"1"}', b'{"uid":"2"}', b'{"uid":"3"}']})
+    journal.close()
+    (path,) = (tmp_path / "journal").iterdir()
+    path.write_bytes(path.read_bytes().replace(b'{"uid":"2"}', b"\x00" * 11))
+    again = Journal(tmp_path / "journal", 1 << 20)
+    (segment,) = again.seal()
+    assert segment.path.read_bytes() == b'{"uid":"1"}\n{"uid":"3"}\n'
+    assert again.problem == f"1 row was damaged in {path} and cannot be loaded"
+    assert again.problem in caplog.text
+    again.close()
+
+
+def test_a_segment_that_the_disk_does_not_give_out_stops_no_other(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal", 1 << 20)
+    for _ in range(2):
+        journal.append({Signal.LOGS: [b'{"uid":"1"}']})
+        journal.seal()
+    journal.close()
+    first, second = sorted((tmp_path / "journal").iterdir())
+    repair = module._repair
+
+    def failing(path):
+        if path == first:
+            raise OSError(5, "Input/output error")
+        return repair(path)
+
+    monkeypatch.setattr(module, "_repair", failing)
+    again = Journal(tmp_path / "journal", 1 << 20)
+    assert [s.path for s in again.seal()] == [second]
+    assert first.with_suffix(".unreadable").exists()
+    assert "Input/output error" in again.problem
+    again.close()
+
+
+def test_files_deleted_under_the_journal_are_refused_once_and_made_again(tmp_path):
+    journal = Journal(tmp_path / "journal", 1 << 20)
+    journal.append({Signal.LOGS: [b'{"uid":"1"}']})
+    shutil.rmtree(tmp_path / "journal")
+    with pytest.raises(FullError, match="were deleted"):
+        journal.append({Signal.LOGS: [b'{"uid":"2"}']})
+    journal.append({Signal.LOGS: [b'{"uid":"2"}']})
+    (segment,) = journal.seal()
+    assert segment.path.read_bytes() == b'{"uid":"2"}\n'
+    journal.close()

@@ -139,6 +139,7 @@ BREAKER_SERVICE: Final = "ffe.circuit_breaker.service"
 BREAKER_STATE: Final = "ffe.circuit_breaker.state"
 DURATION_MS: Final = "ffe.duration_ms"
 ABORTED: Final = "ffe.aborted"
+PROCESS_ENDED: Final = "the process ended"  # status of what is aborted
 
 ERROR_TYPE: Final = "error.type"
 EXCEPTION_TYPE: Final = "exception.type"

@@ -24,25 +24,27 @@ from ffe_otel import semconv
 from ffe_otel.capture import declared, exporters, runtime
 from ffe_otel.capture.api import log_context
 from ffe_otel.capture.children import Children
-from ffe_otel.capture.emitting import emit_event
 from ffe_otel.capture.install import resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.libraries import Libraries, set_defaults
 from ffe_otel.capture.logs import install_log_capture
-from ffe_otel.capture.meters import FfeMeterProvider
 from ffe_otel.capture.own_metrics import observe_telemetry
 from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
 from ffe_otel.capture.process_metrics import observe_process
-from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
-from ffe_otel.export import existing, otlp, prometheus, seams
+from ffe_otel.export import otlp, prometheus, seams
 from ffe_otel.export.spool.exporters import is_spooled
 from ffe_otel.export.spool.outbox import Outbox
 from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
 from ffe_otel.export.spool.sender import Desk
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import configured_redactor
+from ffe_otel.sdk import existing
+from ffe_otel.sdk.emitting import emit_event
+from ffe_otel.sdk.meters import FfeMeterProvider
+from ffe_otel.sdk.provider import FfeTracerProvider
+from ffe_otel.sdk.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -264,6 +266,9 @@ class Assembly:
             built.monotonic = self._parts.monotonic
         if isinstance(handle.tracer_provider, FfeTracerProvider):
             built.live_spans = handle.tracer_provider.live.newest_first
+            handle.tracer_provider.timeline = partial(Timeline, built.clock, built.monotonic)
+        if isinstance(handle.meter_provider, FfeMeterProvider):
+            handle.meter_provider.measurements.failed = built.failed
         built.learn_secrets = self._redactor.learn
         runtime.activate(built)
         self._handle.runtime = built
@@ -315,5 +320,6 @@ def _sampler(config: Config) -> Sampler:
     if name in fixed:
         return fixed[name]
     if name and name not in _RATIO_SAMPLERS:
-        return sampling._get_from_env_or_default()  # noqa: SLF001 - public only as a default
+        # What the variable means is public only as a provider's default.
+        return sdk_trace.TracerProvider(shutdown_on_exit=False).sampler
     return ConsistentRatioSampler(config.telemetry.sampling_ratio)

@@ -21,11 +21,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from ffe_otel.capture.meters import FfeMeterProvider
-from ffe_otel.capture.provider import FfeTracerProvider, make_ours
 from ffe_otel.correlation import FfePropagator
 from ffe_otel.export import otlp
 from ffe_otel.export.patching import Patches
+from ffe_otel.sdk.meters import FfeMeterProvider
+from ffe_otel.sdk.provider import FfeTracerProvider, make_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,11 +10,13 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 from ffe_otel import semconv
+from ffe_otel.sdk.live import abort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,23 +27,16 @@ if TYPE_CHECKING:
     from ffe_otel.capture.instruments import Instruments
     from ffe_otel.capture.prices import PriceTable
 
-PROCESS_ENDED: Final = "the process ended"
-"""Why what is aborted failed."""
-
 _log = logging.getLogger(__name__)
 
 
-class Abortable(Protocol):
-    """Something open that ends as aborted when the process goes down."""
-
-    def abort(self) -> None:
-        """End now, marked as aborted; nothing when it has ended."""
-
-
-class OpenStep(Abortable, Protocol):
+class OpenStep(Protocol):
     """A step between its beginning and its end."""
 
     span: Span
+
+    def abort(self) -> None:
+        """End now, marked as aborted; nothing when it has ended."""
 
 
 @dataclass(slots=True)
@@ -67,7 +62,7 @@ class Runtime:
     monotonic: Callable[[], int] = time.perf_counter_ns
     at_work: Callable[[], None] = lambda: None
     learn_secrets: Callable[[Iterable[str]], None] = lambda _: None
-    live_spans: Callable[[], Sequence[Abortable]] = lambda: ()
+    live_spans: Callable[[], Sequence[Span]] = lambda: ()
     shared: Any = None
     agent_states: dict[str, str] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
@@ -126,12 +121,13 @@ class Runtime:
         """End every open step and span as aborted, children first; returns how many."""
         steps = list(reversed(self._open.values()))
         owners = {id(step.span): step for step in steps}
-        ends: list[Abortable] = [owners.get(id(span), span) for span in self.live_spans()]
+        spans = {id(span): span for span in self.live_spans()}
+        ends = [owners[n].abort if n in owners else partial(abort, spans[n]) for n in spans]
         # Steps without a span are left, and all of them under a provider that is not ours.
-        ends = list({id(end): end for end in (*ends, *steps)}.values())
+        ends += [step.abort for step in steps if id(step.span) not in spans]
         for end in ends:
             try:
-                end.abort()
+                end()
             except Exception:  # noqa: BLE001 - the others are to be sent all the same
                 self.failed("abort")
         return len(ends)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.sdk._logs import LogRecordLimits
 from opentelemetry.sdk.trace import SpanLimits
 
-from ffe_otel.export import existing
+from ffe_otel.sdk import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from ffe_otel.export.existing import exporter_of
 from ffe_otel.export.exporters import RedactingExporter
 from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
 from ffe_otel.redaction.records import (
@@ -29,6 +28,7 @@ from ffe_otel.redaction.records import (
     redact_resource,
     redact_scope,
 )
+from ffe_otel.sdk.existing import exporter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from ffe_otel.export import existing, quiet
+from ffe_otel.export import quiet
 from ffe_otel.export.budget import ShutdownBudget
 from ffe_otel.export.exporters import (
     RedactingExporter,
@@ -40,6 +40,7 @@ from ffe_otel.export.processors import (
 )
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.redaction.records import redact_metrics
+from ffe_otel.sdk import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel.foundation.pace import resting
 from ffe_otel.redaction.gate import look
 from ffe_otel.redaction.keys import SENTENCE, KeyDetector
-from ffe_otel.redaction.pace import resting
 from ffe_otel.redaction.phrases import PhraseDetector
 from ffe_otel.redaction.scanners import lowered, zeroed
 from ffe_otel.redaction.spans import LONG

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from ffe_otel.redaction.pace import resting
+from ffe_otel.foundation.pace import resting
 from ffe_otel.redaction.values import MARKER
 
 if TYPE_CHECKING:

@@ -37,11 +37,12 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ffe_otel import semconv
-from ffe_otel.capture import aggregating
-from ffe_otel.capture.measuring import CAPACITY
-from ffe_otel.capture.meters import FfeMeterProvider
 from ffe_otel.export.exemplars import Exemplars
 from ffe_otel.export.prometheus import ScopeReader, is_ours
+from ffe_otel.sdk import aggregating
+from ffe_otel.sdk.aggregating import Direct, Ways
+from ffe_otel.sdk.measuring import CAPACITY
+from ffe_otel.sdk.meters import FfeMeterProvider
 
 if TYPE_CHECKING:
     from ffe_otel._testing.telemetry import Telemetry
@@ -54,6 +55,12 @@ VIEWS = {
     "dropped": [View(instrument_name="c", aggregation=DropAggregation())],
     "last value": [View(instrument_name="u", aggregation=LastValueAggregation())],
     "two": [View(instrument_name="h", name="one"), View(instrument_name="h", name="other")],
+}
+WAYS = {
+    "direct": aggregating.EVERYTHING,
+    "by view": Ways(waits=True, direct=Direct(matches=True, aggregations=False)),
+    "by the SDK": Ways(waits=True, direct=aggregating.BY_SDK),
+    "at once": Ways(waits=False, direct=aggregating.BY_SDK),
 }
 FILTERS = (AlwaysOnExemplarFilter(), AlwaysOffExemplarFilter(), None)
 
@@ -139,14 +146,14 @@ def work(found: Readings, turn: int) -> None:
 @pytest.mark.parametrize("exemplars", FILTERS)
 @pytest.mark.parametrize("delta", [None, DELTA])
 @pytest.mark.parametrize("views", VIEWS)
-@pytest.mark.parametrize("direct", [True, False])
-def test_they_add_up_as_with_the_sdk(
-    views: str, delta: Any, exemplars: Any, direct: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not direct:  # an SDK whose private parts are others
-        monkeypatch.setattr(aggregating, "_matches", lambda _: None)
+@pytest.mark.parametrize("ways", WAYS)
+def test_they_add_up_as_with_the_sdk(views: str, delta: Any, exemplars: Any, ways: str) -> None:
+    class Provider(FfeMeterProvider):
+        pass
+
+    Provider.ways = WAYS[ways]
     theirs = Readings(MeterProvider, VIEWS[views], exemplars, delta)
-    mine = Readings(FfeMeterProvider, VIEWS[views], exemplars, delta)
+    mine = Readings(Provider, VIEWS[views], exemplars, delta)
 
     for turn in range(3):
         for found in (theirs, mine):
@@ -161,7 +168,7 @@ def test_canary_private_parts_of_the_sdk_are_where_they_should_be() -> None:
     found = Readings(FfeMeterProvider, [], None, None)
     instrument: Any = found.counter
 
-    assert aggregating._matches(instrument) is not None
+    assert aggregating._matches(instrument, aggregating.EVERYTHING.direct) is not None
     found.counter.add(1, {"a": "x"})
     found.histogram.record(1, {"a": "x"})
     found.collect()
@@ -366,7 +373,7 @@ def test_who_measures_too_much_takes_only_his_own_along() -> None:
 
 
 def test_labels_beyond_bounds_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ffe_otel.capture.measuring._MOST_SERIES", 3)
+    monkeypatch.setattr("ffe_otel.sdk.measuring._MOST_SERIES", 3)
     theirs = Readings(MeterProvider, [], None, None)
     mine = Readings(FfeMeterProvider, [], None, None)
     for found in (theirs, mine):

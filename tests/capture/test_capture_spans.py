@@ -20,11 +20,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from ffe_otel.capture.provider import FfeTracerProvider
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator
 from ffe_otel.export import seams
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import Redactor, load_catalogue
+from ffe_otel.sdk.provider import FfeTracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -122,7 +122,7 @@ class TestTrial:
 
         assert (found.state, found.detail) == (
             "ok",
-            "a Python program is captured by ffe_otel.capture.provider.FfeTracerProvider",
+            "a Python program is captured by ffe_otel.sdk.provider.FfeTracerProvider",
         )
 
     def test_it_is_not(self, home):

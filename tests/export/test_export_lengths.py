@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext
 
-from ffe_otel.export import existing, seams
+from ffe_otel.export import seams
+from ffe_otel.sdk import existing
 
 URL = "redis://:DEMOFAKEKEY70007@localhost/0"  # cut to 24 characters, no rule knows it any more
 LONG = "x" * 40

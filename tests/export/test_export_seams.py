@@ -36,7 +36,8 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ffe_otel.export import existing, seams
+from ffe_otel.export import seams
+from ffe_otel.sdk import existing
 
 PASSWORD = {"password": "hunter2"}
 HIDDEN = {"password": "[redacted:password]"}
@@ -411,7 +412,7 @@ class TestQueues:
 
 @pytest.mark.parametrize("base", [BatchSpanProcessor, BatchLogRecordProcessor])
 def test_canary_batch_processors_look_as_expected(base):
-    """What ffe_otel.export.existing reaches into; fails first when the SDK changes."""
+    """What ffe_otel.sdk.existing reaches into; fails first when the SDK changes."""
     exporter = InMemorySpanExporter()
     processor = base(exporter)
     holder, name = existing.exporter_holder(processor)

@@ -22,7 +22,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags, use_span
 
 from ffe_otel import semconv
-from ffe_otel.capture.emitting import emit_clean
 from ffe_otel.capture.logs.line import Line
 from ffe_otel.capture.logs.otlp import attributes_of, encoded, log_record
 from ffe_otel.capture.logs.reading import read
@@ -30,6 +29,7 @@ from ffe_otel.capture.logs.record import snapshot
 from ffe_otel.capture.logs.site import Sites, severity
 from ffe_otel.export import encode
 from ffe_otel.redaction.records.safe import SafeLogRecord
+from ffe_otel.sdk.emitting import emit_clean
 
 
 def test_a_record_and_its_attributes(start, logger):

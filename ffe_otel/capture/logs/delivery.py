@@ -10,7 +10,7 @@ from ffe_otel.capture.logs import console, reading, site
 from ffe_otel.capture.logs.line import Line, Rendered
 from ffe_otel.capture.logs.render import json_line, text_line
 from ffe_otel.export.stats import Reason, Signal
-from ffe_otel.redaction.pace import resting
+from ffe_otel.foundation.pace import resting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,6 @@ thread; this runs on the worker. Names and severities are the same as its own.
 
 from __future__ import annotations
 
-import math
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,13 +14,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from ffe_otel import semconv
-from ffe_otel.capture.emitting import emit_clean, limits_of
 from ffe_otel.capture.logs.reading import ALWAYS, MESSAGE, WHEN_KNOWN
 from ffe_otel.capture.logs.render import traceback_lines, value_json
-from ffe_otel.export import encode, existing
+from ffe_otel.export import encode
 from ffe_otel.export.spool.processors import SpoolLogProcessor
-from ffe_otel.redaction.pace import resting
+from ffe_otel.foundation.pace import resting
 from ffe_otel.redaction.records.safe import SafeLogRecord
+from ffe_otel.sdk import existing, found
+from ffe_otel.sdk.emitting import emit_clean, way_past
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +107,8 @@ class OtlpOutput:
 
 def _spool_alone(provider: LoggerProvider) -> SpoolLogProcessor | None:
     """The processor of a provider if it has one only, and it ends at the spool."""
+    if not found.current().works(found.RECORDS):
+        return None
     processors = existing.log_processors(provider)
     if len(processors) == 1 and type(processors[0]) is SpoolLogProcessor:
         return processors[0]
@@ -122,17 +124,10 @@ class _Taker(NamedTuple):
 
 
 def _taker(logger: Any, *, direct: bool) -> _Taker:
-    # The private parts of `emit_clean`; without them the SDK does it its way.
-    try:
-        limits = limits_of(logger)
-        most = limits.max_log_record_attributes
-        whole = limits.max_log_record_attribute_length is None and logger._is_enabled()  # noqa: SLF001
-        count = logger._logger_metrics.emit_log  # noqa: SLF001
-    except AttributeError:
-        direct = False
-    if not direct or not whole:
+    past = way_past(logger) if direct else None
+    if past is None:
         return _Taker(logger, -1, lambda: None)
-    return _Taker(logger, math.inf if most is None else most - _OF_EXCEPTION, count)
+    return _Taker(logger, past.room - _OF_EXCEPTION, past.counted)
 
 
 _OF_EXCEPTION: Final = 3

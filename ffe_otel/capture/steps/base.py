@@ -19,9 +19,10 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ffe_otel import semconv
 from ffe_otel.capture import runtime
-from ffe_otel.capture.runtime import PROCESS_ENDED
 from ffe_otel.capture.steps.arguments import optional_text
 from ffe_otel.capture.steps.decorating import measured
+from ffe_otel.sdk.leaving import enter, leave
+from ffe_otel.sdk.timeline import timeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,11 +153,18 @@ class Step:
         rt = self._runtime
         if rt is None:
             return
+        token = None
         try:
+            inside = self._inside
+            if inside is not None and otel_context.get_current() is not inside:
+                # A generator that somebody else closes, or something left attached in the block.
+                token = otel_context.attach(inside)
             self._finish(rt, error)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed(f"end of {self.name}")
         finally:
+            if token is not None:
+                otel_context.detach(token)
             self._leave()
 
     def _begin(self, rt: Runtime) -> None:
@@ -169,11 +177,11 @@ class Step:
                 kind=self.kind,
                 attributes=self.attributes,
                 links=self._links(),
-                start_time=rt.clock(),
             )
             parent = trace.set_span_in_context(self.span, parent)
         self._inside = self._context(parent)
         self._token = otel_context.attach(self._inside)
+        enter(self.span)
         self._begun(rt)
 
     def _finish(self, rt: Runtime, error: BaseException | None) -> None:
@@ -185,18 +193,29 @@ class Step:
         try:
             self._ended(rt, error)
         finally:
-            self._close(rt)
+            self._close()
 
-    def _close(self, rt: Runtime) -> None:
+    def _close(self) -> None:
         if self.span.is_recording():
             if self._failure is not None:
                 self.span.set_status(Status(StatusCode.ERROR, self._failure))
-            self.span.end(rt.clock())
+            self.span.end()
+
+    def _now(self, rt: Runtime) -> int:
+        """The time of the step's trace, in nanoseconds since the epoch."""
+        timeline = timeline_of(self.span)
+        return rt.clock() if timeline is None else timeline.now()
 
     def _leave(self) -> None:
-        token, self._token, self._runtime, self._inside = self._token, None, None, None
-        if token is not None:
-            otel_context.detach(token)
+        self._runtime = None
+        self._step_out()
+        self._inside = None
+
+    def _step_out(self) -> None:
+        """Be current no longer."""
+        token, self._token = self._token, None
+        if token is not None and self._inside is not None:
+            leave(self._inside, token)
 
     def abort(self) -> None:
         """End the step, with all that is known, because the process goes down.
@@ -210,10 +229,10 @@ class Step:
         try:
             self.duration_ns = rt.monotonic() - self._started
             self.span.set_attribute(semconv.ABORTED, True)
-            self._failure = self._failure or PROCESS_ENDED
-            self._ended(rt, Aborted(PROCESS_ENDED))
+            self._failure = self._failure or semconv.PROCESS_ENDED
+            self._ended(rt, Aborted(semconv.PROCESS_ENDED))
         finally:
-            self._close(rt)
+            self._close()
             otel_context.detach(token)
 
     # Decorator
@@ -254,7 +273,7 @@ class Step:
             return
         try:
             given = {k: v for k, v in (attributes or {}).items() if v is not None}
-            self.span.add_event(name, given, rt.clock())
+            self.span.add_event(name, given)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed("event")
 
@@ -267,7 +286,7 @@ class Step:
             if isinstance(error, BaseException):
                 self._failure = describe(error)
                 self.span.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
-                self.span.record_exception(error, timestamp=rt.clock())
+                self.span.record_exception(error)
             else:
                 self._failure = error = optional_text(error, "fail") or "failed"
             cycle = cycle_of()

@@ -149,9 +149,7 @@ class LLMCall(Step):
             super().__exit__(kind, error, traceback)
             return
         # It stays open, but is not current any more.
-        token, self._token = self._token, None
-        if token is not None:
-            otel_context.detach(token)
+        self._step_out()
 
     def abort(self) -> None:
         """End the call because the process goes down; one that was answered is whole."""
@@ -162,7 +160,7 @@ class LLMCall(Step):
 
     def _was_answered(self, rt: Runtime) -> bool:
         try:
-            self._answered = _Answered(rt.clock(), rt.monotonic() - self._started)
+            self._answered = _Answered(self._now(rt), rt.monotonic() - self._started)
         except Exception:  # noqa: BLE001 - telemetry must not reach the engine
             rt.failed(f"end of {self.name}")
             return False

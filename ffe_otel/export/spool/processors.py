@@ -27,10 +27,11 @@ from ffe_otel.export.spool.exporters import encode_with_uids
 from ffe_otel.export.spool.uids import Uids
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.export.worker import Worker
-from ffe_otel.redaction.pace import resting
+from ffe_otel.foundation.pace import resting
 from ffe_otel.redaction.records import redact_resource, redact_scope
 from ffe_otel.redaction.records.safe import fits
 from ffe_otel.redaction.texts import log_texts, span_texts
+from ffe_otel.sdk.emitting import copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -172,14 +173,10 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a log record as it is now."""
         resource = log_record.resource
-        record: Any = log_record.log_record
-        taken = object.__new__(type(record))
-        vars(taken).update(vars(record))
-        # It may hold a lot, and is of no use here: the ids are in the record.
-        taken.context = _NO_CONTEXT
         self._worker.put(
             ReadableLogRecord(
-                log_record=taken,
+                # Its context may hold a lot, and is of no use here: the ids are in the record.
+                log_record=copied(log_record.log_record, _NO_CONTEXT),
                 resource=Resource.create({}) if resource is None else resource,
                 instrumentation_scope=log_record.instrumentation_scope,
                 limits=log_record.limits,

@@ -9,7 +9,6 @@ SDK's own cleaning, so they mean what they mean there.
 from __future__ import annotations
 
 from threading import Lock
-from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +16,6 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Span
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
-
-from ffe_otel import semconv
-from ffe_otel.capture.runtime import PROCESS_ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +25,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
     from opentelemetry.util.types import Attributes
 
-    from ffe_otel.capture.provider import FfeTracer
+    from ffe_otel.sdk.provider import FfeTracer
+    from ffe_otel.sdk.timeline import Timeline
 
 _SCALARS: Final = frozenset({str, bool, int, float})
 
@@ -57,6 +54,8 @@ class FfeSpan(Span):
     _status = Status(StatusCode.UNSET)
     _start_time: int | None = None
     _end_time: int | None = None
+    # When it was started, where somebody gave it another start.
+    _began: int | None = None
     _dropped_attributes = 0
     _events: Sequence[Any] = ()
     _links: Sequence[Link] = ()
@@ -68,8 +67,10 @@ class FfeSpan(Span):
         context: SpanContext,
         parent: SpanContext | None,
         ended: Callable[[], None],
+        timeline: Timeline,
     ) -> None:
         self._tracer = tracer
+        self.timeline = timeline
         self._name = name
         self._context = context
         self._parent = parent
@@ -159,7 +160,7 @@ class FfeSpan(Span):
     ) -> None:
         """See ``opentelemetry.trace.Span.add_event``."""
         self._make_room()
-        super().add_event(name, attributes, timestamp)
+        super().add_event(name, attributes, self.timeline.now() if timestamp is None else timestamp)
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """See ``opentelemetry.trace.Span.add_link``."""
@@ -179,7 +180,11 @@ class FfeSpan(Span):
         if self._start_time is not None:
             super().start(start_time, parent_context)  # says what is wrong
             return
-        self._start_time = time_ns() if start_time is None else start_time
+        now = self.timeline.now()
+        if start_time is None:
+            self._start_time = now
+        else:
+            self._start_time, self._began = start_time, now
         self._span_processor.started(self, parent_context)
 
     def end(self, end_time: int | None = None) -> None:
@@ -187,18 +192,11 @@ class FfeSpan(Span):
         tracer = self._tracer
         if not tracer.live.release(self):
             return
-        self._end_time = time_ns() if end_time is None else end_time
+        start = self._start_time or 0
+        self._end_time = self.timeline.end(start, self._began or start, end_time)
         self._ended()
         processors: Any = tracer.span_processor
         processors.ended(self)
-
-    def abort(self) -> None:
-        """End the span because the process goes down."""
-        if self.is_recording():
-            self.set_attribute(semconv.ABORTED, True)
-            if self.status.status_code is StatusCode.UNSET:
-                self.set_status(Status(StatusCode.ERROR, PROCESS_ENDED))
-            self.end()
 
     def _readable_span(self) -> ReadableSpan:
         # Processors take a snapshot of an open span with this.

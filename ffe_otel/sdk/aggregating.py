@@ -2,8 +2,8 @@
 """Where measurements with the same instrument and labels are added up.
 
 The SDK finds the place anew for each measurement. It has no bound instruments, so the place
-is found here through its private parts, once; with an SDK whose parts are others, its own
-methods do everything. A test holds both ways against each other.
+is found here through its private parts, once. How far that may go with the SDK that is
+installed, :mod:`ffe_otel.sdk.selfcheck` has found out; its own methods do the rest.
 """
 
 # ruff: noqa: SLF001 - the SDK's parts, see above
@@ -15,20 +15,52 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from ffe_otel.export.prometheus import ScopeReader
+from opentelemetry.sdk.metrics.export import AggregationTemporality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
-    from ffe_otel.capture.measuring import Batch
+    from ffe_otel.sdk.measuring import Batch
 
 
 _SUM: Final = "_SumAggregation"
 _HISTOGRAM: Final = "_ExplicitBucketHistogramAggregation"
 _OF_HISTOGRAM: Final = ("_boundaries", "_get_empty_bucket_counts", "_lock", "_max", "_min",
                         "_record_min_max", "_sum", "_value")  # fmt: skip
+
+
+class Direct(NamedTuple):
+    """How far measurements may go past the SDK's methods.
+
+    Attributes:
+        matches: to the matches of instruments and views.
+        aggregations: to the aggregations behind them, where those are kept: for readers with
+            delta temporality the SDK may make new ones at each collection.
+    """
+
+    matches: bool
+    aggregations: bool
+
+
+BY_SDK: Final = Direct(matches=False, aggregations=False)
+
+
+class Ways(NamedTuple):
+    """What may be done past the SDK's methods.
+
+    Attributes:
+        waits: measurements wait until somebody collects.
+        direct: where those that waited are added up.
+    """
+
+    waits: bool
+    direct: Direct
+
+
+EVERYTHING: Final = Ways(waits=True, direct=Direct(matches=True, aggregations=True))
+NOTHING: Final = Ways(waits=False, direct=BY_SDK)
 
 
 class Target(Protocol):
@@ -42,12 +74,12 @@ class Target(Protocol):
         """Add measurements up."""
 
 
-def find_target(batch: Batch) -> Target:
+def find_target(batch: Batch, direct: Direct) -> Target:
     """The target of all measurements with the instrument and labels of ``batch``.
 
     It has counted ``batch`` already.
     """
-    found = _matches(batch.instrument)
+    found = _matches(batch.instrument, direct) if direct.matches else None
     target: Target = _BySdk() if found is None else _Direct(batch, *found)
     target.apply(batch if found is None else _rest(batch))
     return target
@@ -60,8 +92,22 @@ def _rest(batch: Batch) -> Batch:
     )
 
 
-def _matches(instrument: Any) -> tuple[Any, Any, list[tuple[Any, bool]]] | None:
-    """Where an instrument is aggregated, and whether anybody looks at the exemplars there.
+class _Match(NamedTuple):
+    """An instrument and a view, as one reader wants them.
+
+    Attributes:
+        taker: the SDK's match.
+        exemplars: whether anybody looks at them.
+        bound: whether the aggregations behind it are used directly.
+    """
+
+    taker: Any
+    exemplars: bool
+    bound: bool
+
+
+def _matches(instrument: Any, direct: Direct) -> tuple[Any, Any, list[_Match]] | None:
+    """Where an instrument is aggregated.
 
     Returns:
         The consumer of its measurements, the storages of the readers, and the matches of
@@ -71,18 +117,26 @@ def _matches(instrument: Any) -> tuple[Any, Any, list[tuple[Any, bool]]] | None:
         consumer = instrument._measurement_consumer
         storages = consumer._reader_storages
         consumer._sdk_config.exemplar_filter.should_sample  # noqa: B018 - is it there?
-        found: list[tuple[Any, bool]] = []
+        found: list[_Match] = []
         for reader, storage in storages.items():
-            served = isinstance(reader, ScopeReader)
-            if served and not reader.wants(instrument.instrumentation_scope.name):
+            # What readers of ours say of themselves.
+            wants = getattr(reader, "wants", None)
+            if wants is not None and not wants(instrument.instrumentation_scope.name):
                 continue
-            for match in storage._get_or_init_view_instrument_match(instrument):
-                match._attributes_aggregation.values  # noqa: B018 - is it there?
-                found.append((match, not served or reader.shows_exemplars))
+            exemplars = getattr(reader, "shows_exemplars", True)
+            bound = direct.aggregations and _keeps(reader, instrument)
+            matches = storage._get_or_init_view_instrument_match(instrument)
+            found += [_Match(match, exemplars, bound) for match in matches]
         import opentelemetry.sdk.metrics._internal.measurement  # noqa: F401 - is it there?
-    except (AttributeError, ImportError):
+    except (AttributeError, ImportError, KeyError):
         return None
     return consumer, storages, found
+
+
+def _keeps(reader: Any, instrument: Any) -> bool:
+    """Whether the aggregations of an instrument outlive a reader's collections."""
+    temporality = reader._instrument_class_temporality[type(instrument)]
+    return temporality is AggregationTemporality.CUMULATIVE
 
 
 class _BySdk:
@@ -115,9 +169,7 @@ class _Place(NamedTuple):
 class _Direct:
     """Adds up in the aggregations of all readers that want the instrument's scope."""
 
-    def __init__(
-        self, batch: Batch, consumer: Any, storages: Any, matches: list[tuple[Any, bool]]
-    ) -> None:
+    def __init__(self, batch: Batch, consumer: Any, storages: Any, matches: list[_Match]) -> None:
         self._consumer = consumer
         self._storages = storages
         self._filter: Callable[..., bool] = consumer._sdk_config.exemplar_filter.should_sample
@@ -126,9 +178,9 @@ class _Direct:
         self._places: list[_Place] = []
         self._unknown: list[tuple[Any, bool]] = []
         sampled = self._sampled(batch, 0)
-        for match, exemplars in matches:
+        for match, exemplars, bound in matches:
             match.consume_measurement(first, exemplars and sampled)
-            aggregation = _aggregation(match, first.attributes)
+            aggregation = _aggregation(match, first.attributes) if bound else None
             if aggregation is not None:
                 self._places.append(_Place(aggregation, _kind(aggregation), exemplars))
             else:

@@ -11,8 +11,10 @@ import inspect
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import attach, detach
+from opentelemetry.context import attach
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
+
+from ffe_otel.sdk.leaving import enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 class CurrentSpan(AbstractContextManager["Span"]):
     """A span that starts and becomes current on entry, and ends on exit."""
 
-    __slots__ = ("_arguments", "_end", "_span", "_start", "_token")
+    __slots__ = ("_arguments", "_end", "_inside", "_span", "_start", "_token")
 
     _span: Span
+    _inside: Context
     _token: Token[Context]
 
     def __init__(
@@ -48,7 +51,9 @@ class CurrentSpan(AbstractContextManager["Span"]):
 
     def __enter__(self) -> Span:
         span = self._span = self._start(*self._arguments)
-        self._token = attach(set_span_in_context(span))
+        self._inside = set_span_in_context(span)
+        self._token = attach(self._inside)
+        enter(span)
         return span
 
     def __exit__(
@@ -58,7 +63,7 @@ class CurrentSpan(AbstractContextManager["Span"]):
         _traceback: TracebackType | None,
     ) -> None:
         span = self._span
-        detach(self._token)
+        leave(self._inside, self._token)
         try:
             # Others, as GeneratorExit, are no errors.
             if isinstance(error, Exception) and span.is_recording():

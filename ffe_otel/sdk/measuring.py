@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import get_current
 
-from ffe_otel.capture import runtime
-from ffe_otel.capture.aggregating import find_target
-from ffe_otel.redaction.pace import resting
+from ffe_otel.foundation.pace import resting
+from ffe_otel.sdk.aggregating import find_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
-    from ffe_otel.capture.aggregating import Target
+    from ffe_otel.sdk.aggregating import Direct, Target
 
 CAPACITY: Final = 4_000
 """Measurements with the same labels that wait; who brings more takes these to the SDK."""
@@ -75,11 +74,12 @@ class _Series:
 class _Deferred:
     """An instrument of the SDK whose measurements wait."""
 
-    __slots__ = ("dirty", "instrument", "measure", "series")
+    __slots__ = ("dirty", "instrument", "measure", "series", "shared")
 
-    def __init__(self, instrument: Any, measure: Callable[..., None]) -> None:
+    def __init__(self, instrument: Any, measure: Callable[..., None], shared: Measurements) -> None:
         self.instrument = instrument
         self.measure = measure
+        self.shared = shared
         self.series: dict[Any, _Series] = {}
         self.dirty = False
 
@@ -109,17 +109,24 @@ class _Deferred:
         )
         try:
             if series.target is None or series.target.outdated:
-                series.target = find_target(batch)
+                series.target = find_target(batch, self.shared.direct)
             else:
                 series.target.apply(batch)
         except Exception:  # noqa: BLE001 - one set of labels may not take others with it
-            _failed()
+            self.shared.failed("measurement")
 
 
 class Measurements:
-    """What waits in a meter provider."""
+    """What waits in a meter provider.
 
-    def __init__(self) -> None:
+    Attributes:
+        failed: is told when measurements were lost.
+        direct: where they may be added up past the SDK's methods.
+    """
+
+    def __init__(self, direct: Direct) -> None:
+        self.failed: Callable[[str], None] = lambda _: None
+        self.direct = direct
         self._deferred: list[_Deferred] = []
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
@@ -152,7 +159,7 @@ class Measurements:
         """
         if method in vars(instrument):
             return
-        deferred = _Deferred(instrument, getattr(instrument, method))
+        deferred = _Deferred(instrument, getattr(instrument, method), self)
         self._deferred.append(deferred)
         vars(instrument)[method] = self._taker(deferred, lowest)
 
@@ -214,12 +221,6 @@ class Measurements:
         for deferred in self._deferred:
             for series in deferred.series.values():
                 series.waiting.clear()
-
-
-def _failed() -> None:
-    active = runtime.get()
-    if active is not None:
-        active.failed("measurement")
 
 
 def _typed(labels: dict[str, Any]) -> Any:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.metrics import Meter, MeterProvider
 
 from ffe_otel import semconv
-from ffe_otel.capture.measuring import Measurements
+from ffe_otel.sdk import found
+from ffe_otel.sdk.measuring import Measurements
 
 if TYPE_CHECKING:
     from opentelemetry import metrics
     from opentelemetry.metrics import CallbackOptions, Observation
     from opentelemetry.util.types import Attributes
+
+    from ffe_otel.sdk.aggregating import Ways
 
 
 class FfeMeter(Meter):
@@ -49,8 +52,13 @@ _LARGEST = math.nextafter(math.inf, 0)
 
 
 class FfeMeterProvider(MeterProvider):
-    """The SDK's meter provider with ``FfeMeter``."""
+    """The SDK's meter provider with ``FfeMeter``, where the SDK's parts allow that.
 
+    Attributes:
+        ways: what may be done past the SDK's methods; None is what the self-check found.
+    """
+
+    ways: Ways | None = None
     _measurements: Measurements | None = None
     _starting = threading.Lock()
 
@@ -61,7 +69,7 @@ class FfeMeterProvider(MeterProvider):
             return self._measurements
         with self._starting:
             if self._measurements is None:
-                waiting = self._measurements = Measurements()
+                waiting = self._measurements = Measurements(self._ways().direct)
 
                 def take(_options: CallbackOptions) -> list[Observation]:
                     waiting.drain()
@@ -81,8 +89,11 @@ class FfeMeterProvider(MeterProvider):
     ) -> metrics.Meter:
         """Return a meter; see ``opentelemetry.metrics.MeterProvider.get_meter``."""
         meter = super().get_meter(name, version, schema_url, attributes)
-        if type(meter) is Meter:
+        if type(meter) is Meter and self._ways().waits:
             # The SDK names its Meter class in get_meter; all that FfeMeter adds is this.
             vars(meter)["measurements"] = self.measurements
             meter.__class__ = FfeMeter
         return meter
+
+    def _ways(self) -> Ways:
+        return found.current().metrics if self.ways is None else self.ways

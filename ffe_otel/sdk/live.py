@@ -10,12 +10,25 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Status, StatusCode
+
+from ffe_otel import semconv
 
 if TYPE_CHECKING:
-    from ffe_otel.capture.spans import FfeSpan
+    from opentelemetry.sdk.trace import Span
 
 _SWEEP_AT: Final = 1000
+
+
+def abort(span: Any) -> None:
+    """End a span because the process goes down; nothing when it has ended."""
+    if span.is_recording():
+        span.set_attribute(semconv.ABORTED, True)
+        if span.status.status_code is StatusCode.UNSET:
+            span.set_status(Status(StatusCode.ERROR, semconv.PROCESS_ENDED))
+        span.end()
 
 
 class LiveSpans:
@@ -23,7 +36,7 @@ class LiveSpans:
 
     def __init__(self) -> None:
         # Not a WeakSet, which is five times as dear and does not keep the order.
-        self._spans: dict[int, weakref.ref[FfeSpan]] = {}
+        self._spans: dict[int, weakref.ref[Span]] = {}
         self._sweep_at = _SWEEP_AT
         if hasattr(os, "register_at_fork"):
             clear = weakref.WeakMethod(self._clear)
@@ -34,7 +47,7 @@ class LiveSpans:
 
             os.register_at_fork(after_in_child=after_fork)
 
-    def watch(self, span: FfeSpan) -> None:
+    def watch(self, span: Span) -> None:
         """Keep a span that has just started until it ends."""
         spans = self._spans
         spans[id(span)] = weakref.ref(span)
@@ -49,11 +62,11 @@ class LiveSpans:
                 self._spans.pop(number, None)
         self._sweep_at = max(_SWEEP_AT, 2 * len(self._spans))
 
-    def release(self, span: FfeSpan) -> bool:
+    def release(self, span: Span) -> bool:
         """Forget a span that ends; whether it was open, and of this process."""
         return self._spans.pop(id(span), None) is not None
 
-    def newest_first(self) -> list[FfeSpan]:
+    def newest_first(self) -> list[Span]:
         """The open spans, so that children come before their parents."""
         # One step for the interpreter: other threads start and end spans meanwhile.
         references = self._spans.copy()

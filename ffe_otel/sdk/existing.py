@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processors and readers that were there before redaction was installed.
 
-The SDK offers no way to change them, so this reaches into private attributes: the only
-place that does, and a test holds each of them against the oldest and the newest SDK. What
-does not look as expected is reported, never silently left open.
+The SDK offers no way to change them, so this reaches into private attributes. Whether they
+do what is expected of them, :mod:`ffe_otel.sdk.selfcheck` finds out.
 """
 
 from __future__ import annotations
@@ -67,12 +66,22 @@ def exporter_of(processor: Any) -> Any:
         return None
 
 
+def span_processor_of(provider: Any) -> Any:
+    """What a tracer provider of the SDK hands its spans to, or None."""
+    return getattr(provider, "_active_span_processor", None)
+
+
+def log_processor_of(provider: Any) -> Any:
+    """What a logger provider of the SDK hands its records to, or None."""
+    return getattr(provider, "_multi_log_record_processor", None)
+
+
 def remove_span_processors(provider: Any, added: Sequence[Any]) -> None:
     """Take processors out of a provider again, which has no method for it.
 
     A provider that keeps them elsewhere is left as it is; shut down, they do nothing.
     """
-    multi = getattr(provider, "_active_span_processor", None)
+    multi = span_processor_of(provider)
     parts = getattr(multi, SPAN_PARTS, None)
     if isinstance(parts, tuple):
         kept = tuple(p for p in parts if getattr(p, "__wrapped__", p) not in added)
@@ -81,7 +90,7 @@ def remove_span_processors(provider: Any, added: Sequence[Any]) -> None:
 
 def log_processors(provider: Any) -> tuple[Any, ...]:
     """The processors of a logger provider; none where they are not where they should be."""
-    multi = getattr(provider, "_multi_log_record_processor", None)
+    multi = log_processor_of(provider)
     parts = getattr(multi, LOG_PARTS, ())
     return parts if isinstance(parts, tuple) else ()
 

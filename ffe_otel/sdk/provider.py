@@ -9,7 +9,8 @@ is open when the process ends is ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import (
@@ -27,20 +28,18 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from ffe_otel import semconv
-from ffe_otel.capture.current import CurrentSpan
-from ffe_otel.capture.live import LiveSpans
-from ffe_otel.capture.spans import FfeSpan
-from ffe_otel.capture.switch import ProcessorSwitch
-from ffe_otel.correlation import (
-    ConsistentRatioSampler,
-    incoming_correlation,
-    requested_root,
-    use_requested_root,
-)
+from ffe_otel.correlation import ConsistentRatioSampler
+from ffe_otel.sdk import found
+from ffe_otel.sdk.current import CurrentSpan
+from ffe_otel.sdk.live import LiveSpans
+from ffe_otel.sdk.plain import PlainTracer
+from ffe_otel.sdk.roots import start_by_rules
+from ffe_otel.sdk.spans import FfeSpan
+from ffe_otel.sdk.switch import ProcessorSwitch
+from ffe_otel.sdk.timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
@@ -60,10 +59,12 @@ class FfeTracer(Tracer):
     Attributes:
         live: its provider's open spans.
         follows: whether the sampler keeps what a parent of this process kept.
+        timeline: makes the timeline of a span without a parent in this process.
     """
 
     live: LiveSpans
     follows: bool
+    timeline: Callable[[], Timeline]
 
     def start_span(
         self,
@@ -77,7 +78,8 @@ class FfeTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Start a span; see ``opentelemetry.trace.Tracer.start_span``."""
-        parent = trace.get_current_span(context).get_span_context()
+        above = trace.get_current_span(context)
+        parent, timeline = above.get_span_context(), timeline_of(above)
         # What the sampler would say of a child of a span that is kept, without asking it.
         if parent.trace_flags & 1 and self.follows and parent.is_valid and not parent.is_remote:
             if not self._is_enabled():
@@ -90,9 +92,13 @@ class FfeTracer(Tracer):
                 parent.trace_state,
             )
             ended = self._tracer_metrics.start_span(parent, Decision.RECORD_AND_SAMPLE)
-            span = FfeSpan(self, name, own, parent, ended)
+            span = FfeSpan(self, name, own, parent, ended, timeline or self.timeline())
         else:
-            decided = self._decide(parent, name, context, kind, attributes, links or ())
+            asked = (name, context, kind, attributes, links or ())
+            of = parent if parent.is_valid else None
+            start = partial(self._sampled, of, timeline, *asked)
+            scope = self.instrumentation_info.name
+            decided = start_by_rules(start, parent, context, kind, scope)
             if not isinstance(decided, FfeSpan):
                 return decided
             span, attributes = decided, None
@@ -138,37 +144,10 @@ class FfeTracer(Tracer):
             end_on_exit,
         )
 
-    def _decide(
-        self,
-        parent: SpanContext,
-        name: str,
-        context: Context | None,
-        kind: SpanKind,
-        attributes: Attributes,
-        links: Sequence[Link],
-    ) -> Span:
-        """A span that has not started, by what the sampler says, or one that records nothing."""
-        asked = (name, context, kind, attributes, links)
-        if parent.is_valid:
-            span = self._sampled(parent, *asked)
-            if parent.is_remote and (lost := incoming_correlation(context)) is not None:
-                span.set_attribute(semconv.CORRELATION_ID_INCOMING, lost)
-            return span
-        if kind is SpanKind.CLIENT and not self._ours():
-            # A stray HTTP call at start or in a poll loop would be a trace of one span.
-            return trace.INVALID_SPAN
-        requested = requested_root(context)
-        if requested is None:
-            return self._sampled(None, *asked)
-        with use_requested_root(requested):
-            span = self._sampled(None, *asked)
-        if requested.free_text is not None:
-            span.set_attribute(semconv.CORRELATION_ID, requested.free_text)
-        return span
-
     def _sampled(
         self,
         parent: SpanContext | None,
+        timeline: Timeline | None,
         name: str,
         context: Context | None,
         kind: SpanKind,
@@ -190,7 +169,7 @@ class FfeTracer(Tracer):
         ended = self._tracer_metrics.start_span(parent, result.decision)
         if result.decision is Decision.DROP:
             return NonRecordingSpan(own)
-        span = FfeSpan(self, name, own, parent, ended)
+        span = FfeSpan(self, name, own, parent, ended, timeline or self.timeline())
         if result.attributes:
             span.set_attributes(result.attributes)
         return span
@@ -202,20 +181,29 @@ class FfeTracer(Tracer):
         # Asked right after the trace id was made.
         return sampled | (_RANDOM if self.id_generator.is_trace_id_random() else 0)
 
-    def _ours(self) -> bool:
-        return self.instrumentation_info.name.startswith(semconv.SCOPE)
-
 
 class FfeTracerProvider(TracerProvider):
-    """The SDK's tracer provider with ``FfeTracer``.
+    """The SDK's tracer provider with ``FfeTracer``, or else with ``PlainTracer``.
 
     Attribute lengths are not limited here: cutting comes after redaction, in export.
 
     Attributes:
         live: its spans that have not ended.
+        timeline: makes the timeline of a span without a parent in this process; may be set.
+        fast: whether spans may be ours; None is what the self-check found.
     """
 
-    def __init__(self, *, sampler: Sampler, resource: Resource, id_generator: IdGenerator) -> None:
+    timeline: Callable[[], Timeline] = Timeline
+    fast: bool | None = None
+
+    def __init__(
+        self,
+        *,
+        sampler: Sampler,
+        resource: Resource,
+        id_generator: IdGenerator,
+        span_limits: SpanLimits | None = None,
+    ) -> None:
         self.begin()
         super().__init__(
             sampler=sampler,
@@ -223,15 +211,20 @@ class FfeTracerProvider(TracerProvider):
             shutdown_on_exit=False,
             active_span_processor=self.processors,
             id_generator=id_generator,
-            span_limits=SpanLimits(
+            span_limits=span_limits
+            or SpanLimits(
                 max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET
             ),
         )
 
     def begin(self) -> None:
         """Set everything that this class adds to the SDK's provider."""
-        self.processors = ProcessorSwitch()
+        self.processors: Any = ProcessorSwitch()
         self.live = LiveSpans()
+
+    def new_timeline(self) -> Timeline:
+        """The timeline of a span without a parent in this process."""
+        return self.timeline()
 
     def get_tracer(
         self,
@@ -244,11 +237,19 @@ class FfeTracerProvider(TracerProvider):
         tracer = super().get_tracer(
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
-        if type(tracer) is Tracer:
-            # The SDK names its Tracer class in get_tracer; what FfeTracer adds are two attributes.
-            vars(tracer)["live"] = self.live
-            vars(tracer)["follows"] = type(self.sampler) is ConsistentRatioSampler
-            tracer.__class__ = FfeTracer
+        if type(tracer) is not Tracer:
+            return tracer
+        fast = found.current().works(found.SPANS) if self.fast is None else self.fast
+        if not fast:
+            plain: Any = PlainTracer(
+                tracer, instrumenting_module_name, self.live, self.new_timeline
+            )
+            return cast("trace.Tracer", plain)
+        # The SDK names its Tracer class in get_tracer; FfeTracer adds no more than attributes.
+        vars(tracer)["live"] = self.live
+        vars(tracer)["follows"] = type(self.sampler) is ConsistentRatioSampler
+        vars(tracer)["timeline"] = self.new_timeline
+        tracer.__class__ = FfeTracer
         return tracer
 
 

@@ -7,6 +7,7 @@ and ``uninstall`` both leave the process as it was.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,6 @@ from opentelemetry import _logs, metrics, propagate, trace
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
@@ -40,10 +40,12 @@ from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcess
 from ffe_otel.export.spool.sender import Desk
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.redaction import configured_redactor
-from ffe_otel.sdk import existing
+from ffe_otel.sdk import existing, leaving, selfcheck
+from ffe_otel.sdk import found as sdk_found
 from ffe_otel.sdk.emitting import emit_event
 from ffe_otel.sdk.meters import FfeMeterProvider
 from ffe_otel.sdk.provider import FfeTracerProvider
+from ffe_otel.sdk.switch import ProcessorSwitch
 from ffe_otel.sdk.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from ffe_otel.capture.install import Handle
     from ffe_otel.config import Config
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 _RATIO_SAMPLERS = ("traceidratio", "parentbased_traceidratio", "ffe_otel")
 
@@ -94,6 +97,7 @@ class Assembly:
         file = self._declaration()
         if file is not None and file.disabled:
             return
+        self._sdk()
         self._redaction()
         if file is not None:
             self._declared_providers(file)
@@ -108,6 +112,14 @@ class Assembly:
         if page is not None and page.start() and self._handle.runtime is not None:
             self._stack.callback(make_way(page, self._handle.runtime.failed))
 
+    def _sdk(self) -> None:
+        """Look what the SDK's private parts do, and say once what that means."""
+        self._findings = sdk_found.renew()
+        for line in selfcheck.told(self._findings):
+            _log.warning("ffe_otel: OpenTelemetry's SDK is not as expected; %s", line)
+        if self._findings.works(sdk_found.CONTEXT):
+            self._stack.callback(leaving.install())
+
     def _redaction(self) -> None:
         self._redactor = configured_redactor(self._config, os.environ)
         self._stats = ExportStats()
@@ -117,6 +129,7 @@ class Assembly:
             self._stats,
             attribute_length=self._config.limits.attribute_length,
             shutdown_seconds=self._config.limits.shutdown_seconds,
+            findings=self._findings,
         )
         self._seams = installed
         self._stack.callback(installed)
@@ -168,13 +181,28 @@ class Assembly:
         self._handle.tracer_provider = provider
         if not self._set_global:
             return
-        if isinstance(current, sdk_trace.TracerProvider) and current is not provider:
-            # The engine set a provider first; its spans come along through our processors.
-            for processor in processors:
-                current.add_span_processor(processor)
-            self._stack.callback(existing.remove_span_processors, current, processors)
-        elif trace.get_tracer_provider() is not provider:
+        if current is provider or trace.get_tracer_provider() is provider:
+            return
+        if not existing.is_somebodys(current):
             trace.set_tracer_provider(provider)
+            return
+        # The engine set a provider first; its spans come along through our processors.
+        beside = ProcessorSwitch()
+        for processor in processors:
+            beside.add_span_processor(processor)
+        try:
+            existing.add_span_processor(current, beside)
+        except Exception as error:  # noqa: BLE001 - a provider may be anybody's
+            _log.warning(
+                "ffe_otel: a %s was set before, which takes no more span processors (%s: %s); "
+                "what it starts is not seen",
+                type(current).__qualname__,
+                type(error).__name__,
+                error,
+            )
+            return
+        self._stack.callback(existing.remove_span_processors, current, (beside,))
+        self._stack.callback(beside.clear)
 
     def _metrics(self, resource: Resource) -> None:
         if self._parts.metric_reader is not None:
@@ -187,7 +215,7 @@ class Assembly:
         )
         self._handle.meter_provider = provider
         current = metrics.get_meter_provider() if self._set_global else provider
-        if not isinstance(current, MeterProvider):
+        if current is not provider and not existing.is_somebodys(current):
             metrics.set_meter_provider(provider)
 
     def _page(self) -> prometheus.MetricsPage | None:
@@ -212,7 +240,7 @@ class Assembly:
                 # Shut down, it goes on taking records.
                 self._late.add_log_record_processor(processor)
         self._handle.logger_provider = provider
-        if self._set_global and not isinstance(_logs.get_logger_provider(), LoggerProvider):
+        if self._set_global and not existing.is_somebodys(_logs.get_logger_provider()):
             _logs.set_logger_provider(provider)
 
     def _to_spool(self, kind: type[T], exporter: Any, prefix: str) -> T:

@@ -222,6 +222,7 @@ def install(
             "nothing is captured. Import ffe_otel in a process that gevent did not patch."
         )
         return handle
+    runtime.require_none()
     from ffe_otel.capture.assembly import Assembly, Parts
 
     try:

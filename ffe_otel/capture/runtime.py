@@ -153,6 +153,12 @@ def get() -> Runtime | None:
     return _owner.active
 
 
+def require_none() -> None:
+    """Raise a RuntimeError when a capture is installed."""
+    if _owner.active is not None:
+        raise RuntimeError("ffe_otel is installed already; call uninstall() on its handle first")
+
+
 def activate(runtime: Runtime) -> None:
     """Make ``runtime`` the one that the manual API and the hooks use.
 
@@ -160,10 +166,7 @@ def activate(runtime: Runtime) -> None:
         RuntimeError: when another one is active.
     """
     with _owner.lock:
-        if _owner.active is not None:
-            raise RuntimeError(
-                "ffe_otel is installed already; call uninstall() on its handle first"
-            )
+        require_none()
         _owner.active = runtime
 
 

@@ -7,6 +7,7 @@ stay as they were. What an exporter of ours hands to the spool is counted there.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,17 @@ class Seam:
     health: Health
     lengths: Lengths = field(default_factory=Lengths)
     last_words: LastWords = field(default_factory=LastWords)
+    _behind: dict[int, weakref.ref[Any]] = field(default_factory=dict)
+
+    def put_behind(self, holder: Any) -> None:
+        """Note that a processor or reader was made with an exporter behind redaction."""
+        address = id(holder)
+        self._behind[address] = weakref.ref(holder, lambda _: self._behind.pop(address, None))
+
+    def is_behind(self, holder: Any) -> bool:
+        """Whether it was."""
+        found = self._behind.get(id(holder))
+        return found is not None and found() is holder
 
     def redact_span(self, span: ReadableSpan) -> ReadableSpan:
         """A span as it may leave; see ``ffe_otel.redaction.records.redact_span``."""

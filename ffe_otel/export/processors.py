@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 from opentelemetry.sdk._logs import ReadWriteLogRecord
-from opentelemetry.sdk._logs._internal import (
-    ConcurrentMultiLogRecordProcessor,
-    SynchronousMultiLogRecordProcessor,
-)
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 from ffe_otel.export.exporters import RedactingExporter
@@ -28,7 +23,7 @@ from ffe_otel.redaction.records import (
     redact_resource,
     redact_scope,
 )
-from ffe_otel.sdk.existing import exporter_of
+from ffe_otel.sdk.existing import MULTI_LOG, MULTI_SPAN, exporter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +37,6 @@ if TYPE_CHECKING:
     from ffe_otel.export.exporters import Seam
 
 
-MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor)
-MULTI_LOG: Final = (SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor)
 _TO_SPOOL: Final = (SpoolSpanProcessor, SpoolLogProcessor)
 _SPAN_ENDS: Final = (BatchSpanProcessor, SimpleSpanProcessor)
 _LOG_ENDS: Final = (BatchLogRecordProcessor, SimpleLogRecordProcessor)
@@ -55,7 +48,7 @@ def safe_span_processor(processor: Any, seam: Seam) -> Any:
     """``processor`` itself if it can show spans to nobody unredacted, else a proxy."""
     if processor is None or issubclass(type(processor), RedactingSpanProcessor):
         return processor
-    if _is_harmless(processor, MULTI_SPAN, _SPAN_ENDS, _SPAN_METHODS):
+    if _is_harmless(processor, seam, MULTI_SPAN, _SPAN_ENDS, _SPAN_METHODS):
         return processor
     return RedactingSpanProcessor(processor, seam)
 
@@ -64,29 +57,25 @@ def safe_log_processor(processor: Any, seam: Seam) -> Any:
     """``processor`` itself if it can show records to nobody unredacted, else a proxy."""
     if processor is None or issubclass(type(processor), RedactingLogProcessor):
         return processor
-    if _is_harmless(processor, MULTI_LOG, _LOG_ENDS, _LOG_METHODS):
+    if _is_harmless(processor, seam, MULTI_LOG, _LOG_ENDS, _LOG_METHODS):
         return processor
     return RedactingLogProcessor(processor, seam)
 
 
-def keeps_callbacks(processor: Any) -> bool:
-    """Say whether a processor takes records as the SDK's batch and simple processors do."""
-    kind = type(processor)
-    return any(_inherits(kind, base, _SPAN_METHODS) for base in _SPAN_ENDS) or any(
-        _inherits(kind, base, _LOG_METHODS) for base in _LOG_ENDS
-    )
-
-
 def _is_harmless(
-    processor: Any, multi: tuple[type, ...], ends: tuple[type, ...], methods: tuple[str, ...]
+    processor: Any,
+    seam: Seam,
+    multi: tuple[type, ...],
+    ends: tuple[type, ...],
+    methods: tuple[str, ...],
 ) -> bool:
     """Say whether a processor hands its records only to what is behind redaction."""
     kind = type(processor)
     if kind in _TO_SPOOL or any(_inherits(kind, base, methods) for base in multi):
         return True
     # `type`, because a proxy tells `isinstance` the class of what is inside.
-    return any(_inherits(kind, base, methods) for base in ends) and issubclass(
-        type(exporter_of(processor)), RedactingExporter
+    return any(_inherits(kind, base, methods) for base in ends) and (
+        issubclass(type(exporter_of(processor)), RedactingExporter) or seam.is_behind(processor)
     )
 
 

@@ -14,12 +14,12 @@ import os
 import socket
 import threading
 import weakref
+from dataclasses import replace
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics
 from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 
 from ffe_otel import semconv
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from opentelemetry.sdk.metrics.export import Metric as SdkMetric
-    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
     from prometheus_client.metrics_core import Metric
 
     from ffe_otel.config.model import Prometheus
@@ -55,10 +55,11 @@ def keep(data: MetricsData, wanted: Callable[[str, SdkMetric], bool]) -> Metrics
         for scope in resource.scope_metrics:
             metrics = [m for m in scope.metrics if wanted(scope.scope.name, m)]
             if metrics:
-                scopes.append(type(scope)(scope.scope, metrics, scope.schema_url))
+                scopes.append(replace(scope, metrics=metrics))
         if scopes:
-            resources.append(ResourceMetrics(resource.resource, scopes, resource.schema_url))
-    return MetricsData(resources)
+            resources.append(replace(resource, scope_metrics=scopes))
+    # What was redacted stays known as that.
+    return replace(data, resource_metrics=resources)
 
 
 class ScopeReader(PrometheusMetricReader):

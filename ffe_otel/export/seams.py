@@ -14,33 +14,25 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ffe_otel.export import quiet
+from ffe_otel.export.adopting import ENDS, Adoption
 from ffe_otel.export.budget import ShutdownBudget
 from ffe_otel.export.exporters import (
     RedactingExporter,
-    RedactingLogExporter,
-    RedactingMetricExporter,
-    RedactingSpanExporter,
     Seam,
 )
 from ffe_otel.export.health import Health
 from ffe_otel.export.lengths import Lengths
 from ffe_otel.export.patching import Patches
-from ffe_otel.export.processors import (
-    MULTI_LOG,
-    MULTI_SPAN,
-    keeps_callbacks,
-    safe_log_processor,
-    safe_span_processor,
-)
+from ffe_otel.export.processors import safe_log_processor, safe_span_processor
 from ffe_otel.export.stats import Reason, Signal
 from ffe_otel.redaction.records import redact_metrics
-from ffe_otel.sdk import existing
+from ffe_otel.sdk import existing, found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +41,7 @@ if TYPE_CHECKING:
 
     from ffe_otel.export.stats import ExportStats
     from ffe_otel.redaction import Redactor
+    from ffe_otel.sdk.found import Findings
 
 _logger = logging.getLogger("ffe_otel.export")
 _SDK_SECONDS: Final = 30.0
@@ -61,6 +54,7 @@ def install(
     *,
     attribute_length: int | None = None,
     shutdown_seconds: float | None = None,
+    findings: Findings | None = None,
 ) -> Seams:
     """Put every exporter, processor and reader behind redaction, existing ones included.
 
@@ -71,6 +65,7 @@ def install(
             standard variables or a provider name hold for attribute values.
         shutdown_seconds: what all shutdowns of batch processors and periodic readers of one
             exit may take together; None leaves the SDK's 30 s for each.
+        findings: what the SDK's private parts do; what was found last by default.
 
     Returns:
         A handle; calling it takes everything back.
@@ -78,7 +73,7 @@ def install(
     health = Health(lambda text: redactor.text(text, "log"))
     seam = Seam(redactor, stats, health, Lengths(attribute_length))
     budget = None if shutdown_seconds is None else ShutdownBudget(shutdown_seconds)
-    seams = Seams(seam, budget)
+    seams = Seams(seam, budget, found.current() if findings is None else findings)
     seams.open()
     return seams
 
@@ -86,12 +81,16 @@ def install(
 class Seams:
     """The patches of one installation."""
 
-    def __init__(self, seam: Seam, budget: ShutdownBudget | None) -> None:
+    def __init__(self, seam: Seam, budget: ShutdownBudget | None, findings: Findings) -> None:
         """Prepare an installation; :func:`install` opens it."""
+        self.works = findings.works
+        # What was there before and gets nothing more; what goes on as it was. With reasons.
+        self.silenced: tuple[str, ...] = ()
         self.unprotected: tuple[str, ...] = ()
         self._seam = seam
         self._budget = budget
-        self._patches = Patches()
+        self.patches = Patches()
+        self._denied: set[str] = set()
         self._undo_quiet: Callable[[], None] = lambda: None
         self._unwatch: list[Callable[[], None]] = []
 
@@ -116,22 +115,25 @@ class Seams:
     def open(self) -> None:
         """Patch the classes, then what exists already."""
         self._undo_quiet = quiet.install(self._seam.stats, self._seam.last_words)
-        self._seam.lengths.take(self._patches)
+        self._seam.lengths.take(self.patches)
         self._patch_exporters()
         self._patch_processors()
-        self._patches.wrap(MetricReader, "_set_collect_callback", self._callback_taker)
+        if self.works(found.READERS):
+            self.patches.wrap(MetricReader, "_set_collect_callback", self._callback_taker)
+        else:
+            self.patches.wrap(MetricReader, "collect", self._collector)
         if self._budget is not None:
-            self._patches.wrap(BatchSpanProcessor, "shutdown", self._shut_down)
-            self._patches.wrap(BatchLogRecordProcessor, "shutdown", self._shut_down)
-            self._patches.wrap(PeriodicExportingMetricReader, "shutdown", self._shut_down_reader)
-        self._adopt()
+            self.patches.wrap(BatchSpanProcessor, "shutdown", self._shut_down)
+            self.patches.wrap(BatchLogRecordProcessor, "shutdown", self._shut_down)
+            self.patches.wrap(PeriodicExportingMetricReader, "shutdown", self._shut_down_reader)
+        self.silenced, self.unprotected = Adoption(self).run()
 
     def undo(self) -> None:
         """Give back every patched object as it was. Harmless when done twice.
 
         Processors that were built in the meantime keep their redaction.
         """
-        self._patches.undo()
+        self.patches.undo()
         self._undo_quiet()
         self._undo_quiet = lambda: None
         while self._unwatch:
@@ -140,15 +142,8 @@ class Seams:
     # Exporters
 
     def _patch_exporters(self) -> None:
-        proxies: dict[type, type[RedactingExporter]] = {
-            BatchSpanProcessor: RedactingSpanExporter,
-            SimpleSpanProcessor: RedactingSpanExporter,
-            BatchLogRecordProcessor: RedactingLogExporter,
-            SimpleLogRecordProcessor: RedactingLogExporter,
-            PeriodicExportingMetricReader: RedactingMetricExporter,
-        }
-        for owner, proxy in proxies.items():
-            self._patches.wrap(owner, "__init__", self._exporter_taker(proxy))
+        for owner, proxy, _ in ENDS:
+            self.patches.wrap(owner, "__init__", self._exporter_taker(proxy))
 
     def _exporter_taker(self, proxy: type[RedactingExporter]) -> Callable[..., None]:
         def wrapper(
@@ -158,22 +153,24 @@ class Seams:
             kwargs: dict[str, Any],
         ) -> None:
             if args:
-                args = (self._behind(args[0], proxy), *args[1:])
+                args = (self.behind(args[0], proxy), *args[1:])
             for name in _EXPORTER_ARGUMENTS:
                 if name in kwargs:
-                    kwargs = {**kwargs, name: self._behind(kwargs[name], proxy)}
+                    kwargs = {**kwargs, name: self.behind(kwargs[name], proxy)}
             wrapped(*args, **kwargs)
-            self._watch(instance)
+            self._seam.put_behind(instance)
+            self.watch(instance)
 
         return wrapper
 
-    def _behind(self, exporter: Any, proxy: type[RedactingExporter]) -> Any:
+    def behind(self, exporter: Any, proxy: type[RedactingExporter]) -> Any:
+        """An exporter behind redaction; itself if it is."""
         # `type`, because a proxy tells `isinstance` the class of what is inside.
         if exporter is None or issubclass(type(exporter), RedactingExporter):
             return exporter
         return proxy(exporter, self._seam)
 
-    def _watch(self, processor: Any) -> None:
+    def watch(self, processor: Any) -> None:
         """Report the length of a batch processor's queue for as long as it lives."""
         for owner, signal in (
             (BatchSpanProcessor, Signal.TRACES),
@@ -192,14 +189,14 @@ class Seams:
     # Processors
 
     def _patch_processors(self) -> None:
-        for owner in (TracerProvider, *MULTI_SPAN):
-            self._patches.wrap(owner, "add_span_processor", self._taker(self._safe_span))
-        for other in (LoggerProvider, *MULTI_LOG):
-            self._patches.wrap(other, "add_log_record_processor", self._taker(self._safe_log))
-        self._patches.wrap(
+        for owner in (TracerProvider, *existing.MULTI_SPAN):
+            self.patches.wrap(owner, "add_span_processor", self._taker(self._safe_span))
+        for other in (LoggerProvider, *existing.MULTI_LOG):
+            self.patches.wrap(other, "add_log_record_processor", self._taker(self._safe_log))
+        self.patches.wrap(
             TracerProvider, "__init__", self._taker(self._safe_span, "active_span_processor", 3)
         )
-        self._patches.wrap(
+        self.patches.wrap(
             LoggerProvider, "__init__", self._taker(self._safe_log, "multi_log_record_processor", 2)
         )
 
@@ -231,12 +228,42 @@ class Seams:
         self, wrapped: Callable[..., None], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         callback = args[0] if args else kwargs.get("func")
-        wrapped(self._safe_callback(callback))
+        wrapped(self.safe_callback(callback))
 
-    def _safe_callback(self, callback: Any) -> Any:
+    def safe_callback(self, callback: Any) -> Any:
+        """A collect callback whose metrics are redacted; itself if it is one."""
         if callback is None or isinstance(callback, _Collect):
             return callback
         return _Collect(callback, self._seam)
+
+    def _collector(
+        self, wrapped: Callable[..., None], reader: Any, args: tuple[Any, ...], kwargs: Any
+    ) -> None:
+        """In place of the seam of readers: only who needs it not gets metrics."""
+        if self.needs_no_callback(reader):
+            wrapped(*args, **kwargs)
+            return
+        name = type(reader).__qualname__
+        if name not in self._denied:
+            self._denied.add(name)
+            _logger.error(
+                "A %s gets no metrics: this version of the SDK keeps them where redaction "
+                "cannot be put in front",
+                name,
+            )
+
+    def needs_no_callback(self, reader: Any) -> bool:
+        """Whether a reader's metrics all pass its exporter, which is behind redaction."""
+        kind = type(reader)
+        known = kind is PeriodicExportingMetricReader or kind.__module__.startswith("ffe_otel.")
+        return (
+            known
+            and issubclass(kind, PeriodicExportingMetricReader)
+            and (
+                self._seam.is_behind(reader)
+                or issubclass(type(existing.exporter_of(reader)), RedactingExporter)
+            )
+        )
 
     # Shutdown
 
@@ -264,69 +291,6 @@ class Seams:
         seconds = min(self._budget.share(), given / 1000)
         _begin_shutdown(existing.exporter_of(reader), seconds)
         return wrapped(timeout_millis=seconds * 1000, **kwargs)
-
-    # What exists already
-
-    def _adopt(self) -> None:
-        problems: list[str] = []
-        for owner, proxy in (
-            (BatchSpanProcessor, RedactingSpanExporter),
-            (SimpleSpanProcessor, RedactingSpanExporter),
-            (BatchLogRecordProcessor, RedactingLogExporter),
-            (SimpleLogRecordProcessor, RedactingLogExporter),
-            (PeriodicExportingMetricReader, RedactingMetricExporter),
-        ):
-            for processor in existing.instances(owner):
-                self._guard(self._adopt_exporter, problems, processor, proxy)
-        for owners, parts, safe in (
-            (MULTI_SPAN, existing.SPAN_PARTS, self._safe_span),
-            (MULTI_LOG, existing.LOG_PARTS, self._safe_log),
-        ):
-            for kind in owners:
-                for multi in existing.instances(kind):
-                    self._guard(self._adopt_parts, problems, multi, parts, safe)
-        for reader in existing.instances(MetricReader):
-            self._guard(self._adopt_reader, problems, reader)
-        self.unprotected = tuple(problems)
-
-    @staticmethod
-    def _guard(adopt: Callable[..., None], problems: list[str], found: Any, *args: Any) -> None:
-        try:
-            adopt(found, *args)
-        except Exception as error:  # noqa: BLE001 - whatever this SDK does differently
-            name = type(found).__qualname__
-            problems.append(f"{name} ({type(error).__name__}: {error})")
-            _logger.error(  # noqa: TRY400 - the traceback would be ours, the remedy is theirs
-                "A %s that was there before ffe_otel cannot be put behind redaction; what it "
-                "sends may hold secrets. Install ffe_otel before it is set up, or remove it",
-                name,
-            )
-
-    def _adopt_exporter(self, processor: Any, proxy: type[RedactingExporter]) -> None:
-        try:
-            holder, name = existing.exporter_holder(processor)
-        except AttributeError:
-            if keeps_callbacks(processor):
-                raise
-            # It does everything in its own way, and gets redacted views for that.
-            return
-        exporter = getattr(holder, name)
-        safe = self._behind(exporter, proxy)
-        if safe is not exporter:
-            self._patches.replace(holder, name, safe)
-            self._watch(processor)
-
-    def _adopt_parts(self, multi: Any, name: str, safe: Callable[[Any], Any]) -> None:
-        parts = tuple(getattr(multi, name))
-        safe_parts = tuple(safe(part) for part in parts)
-        if any(a is not b for a, b in zip(parts, safe_parts, strict=True)):
-            self._patches.replace(multi, name, safe_parts)
-
-    def _adopt_reader(self, reader: Any) -> None:
-        callback = getattr(reader, existing.COLLECT)
-        safe = self._safe_callback(callback)
-        if safe is not callback:
-            self._patches.replace(reader, existing.COLLECT, safe)
 
 
 class _Collect:

@@ -64,7 +64,13 @@ NOTHING: Final = Ways(waits=False, direct=BY_SDK)
 
 
 class Target(Protocol):
-    """Takes measurements of one instrument with the same labels."""
+    """Takes measurements of one instrument with the same labels.
+
+    Attributes:
+        direct: how far it goes past the SDK's methods.
+    """
+
+    direct: Direct
 
     @property
     def outdated(self) -> bool:
@@ -142,6 +148,7 @@ def _keeps(reader: Any, instrument: Any) -> bool:
 class _BySdk:
     """Lets the instrument do everything."""
 
+    direct = BY_SDK
     outdated = False
 
     def apply(self, batch: Batch) -> None:
@@ -185,6 +192,8 @@ class _Direct:
                 self._places.append(_Place(aggregation, _kind(aggregation), exemplars))
             else:
                 self._unknown.append((match, exemplars))
+        known = not self._unknown and all(place.kind for place in self._places)
+        self.direct = Direct(matches=True, aggregations=known)
 
     @property
     def outdated(self) -> bool:

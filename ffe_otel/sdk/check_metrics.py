@@ -61,6 +61,12 @@ def _play(kind: type[MeterProvider], temporality: AggregationTemporality, ways: 
             histogram.record(number + turn / 2, {"a": turn % 2}, context)
         found.append(_look(reader.get_metrics_data()))
     provider.shutdown()
+    if ways is not None and isinstance(provider, FfeMeterProvider):
+        # Deltas never go further than to the matches.
+        kept = ways.direct.aggregations and temporality is CUMULATIVE
+        wanted = ways.direct._replace(aggregations=kept)
+        if any(target.direct != wanted for target in provider.measurements.targets()):
+            raise ValueError("what adds measurements up is not where it should be")
     return found
 
 

@@ -8,18 +8,45 @@ do what is expected of them, :mod:`ffe_otel.sdk.selfcheck` finds out.
 from __future__ import annotations
 
 import gc
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
+from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+
+from ffe_otel.sdk.switch import ProcessorSwitch
+
+try:
+    from opentelemetry.sdk._logs import _internal as _logs
+except ImportError:
+    _logs = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BATCH: Final = (BatchSpanProcessor, BatchLogRecordProcessor)
+# Processors that hand what they get to others.
+MULTI_SPAN: Final = (SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor, ProcessorSwitch)
+MULTI_LOG: Final[tuple[type, ...]] = tuple(
+    kind
+    for name in ("SynchronousMultiLogRecordProcessor", "ConcurrentMultiLogRecordProcessor")
+    if (kind := getattr(_logs, name, None)) is not None
+)
+_API: Final = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
+_EXPORTERS: Final = (SpanExporter, LogRecordExporter, MetricExporter)
+# How far inside a processor an exporter may be.
+_DEPTH: Final = 4
 # Where multi processors keep their parts, as tuples.
 SPAN_PARTS: Final = "_span_processors"
 LOG_PARTS: Final = "_log_record_processors"
+# Where providers, and loggers, keep what they hand their records to.
+PROCESSOR_OF: Final = ("_active_span_processor", "_multi_log_record_processor")
 # Where a reader keeps the callback that gives it its metrics.
 COLLECT: Final = "_collect"
 
@@ -58,12 +85,41 @@ def exporter_holder(processor: Any) -> tuple[Any, str]:
     return holder, name
 
 
+def exporters_within(processor: Any) -> list[Any]:
+    """The exporters that a processor or reader holds, wherever it keeps them."""
+    exporters: dict[int, Any] = {}
+    seen, level = {id(processor)}, [processor]
+    for _ in range(_DEPTH):
+        found = [each for each in gc.get_referents(*level) if id(each) not in seen]
+        level = [each for each in found if not isinstance(each, type | ModuleType)]
+        seen.update(map(id, found))
+        exporters.update((id(each), each) for each in level if isinstance(each, _EXPORTERS))
+    return list(exporters.values())
+
+
 def exporter_of(processor: Any) -> Any:
     """The exporter of a processor of the SDK, or None."""
     try:
         return getattr(*exporter_holder(processor))
     except AttributeError:
         return None
+
+
+def is_somebodys(provider: Any) -> bool:
+    """Whether a global provider was set: what the API gives without one is the API's."""
+    return not type(provider).__module__.startswith(_API)
+
+
+def add_span_processor(provider: Any, processor: Any) -> None:
+    """Let a provider of somebody else hand its spans to one more processor.
+
+    By the SDK's own method where it has that: its subclasses are known to put another
+    processor in the place of those that they have.
+    """
+    if isinstance(provider, TracerProvider):
+        TracerProvider.add_span_processor(provider, processor)
+    else:
+        provider.add_span_processor(processor)
 
 
 def span_processor_of(provider: Any) -> Any:

@@ -148,6 +148,11 @@ class Measurements:
         )
         return fields // _FIELDS
 
+    def targets(self) -> list[Target]:
+        """Where the measurements with each set of labels go."""
+        every = (series for each in self._deferred for series in each.series.values())
+        return [series.target for series in every if series.target is not None]
+
     def defer(self, instrument: Any, method: str, *, lowest: float) -> None:
         """Make ``method`` of an instrument wait, if it does not do so already.
 

@@ -18,6 +18,8 @@ from opentelemetry.sdk._logs.export import (
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
     MetricReader,
     PeriodicExportingMetricReader,
 )
@@ -37,7 +39,8 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ffe_otel.export import seams
-from ffe_otel.sdk import existing
+from ffe_otel.sdk import existing, found
+from ffe_otel.sdk.found import Findings
 
 PASSWORD = {"password": "hunter2"}
 HIDDEN = {"password": "[redacted:password]"}
@@ -95,6 +98,30 @@ class Foreign(SpanProcessor):
 
     def on_end(self, span):
         self.ended.append(span)
+
+
+class MemoryMetricExporter(MetricExporter):
+    """Keeps the labels that it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels = []
+
+    def export(self, metrics_data, timeout_millis=0, **_):
+        self.labels += [
+            dict(point.attributes)
+            for resource in metrics_data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+        ]
+        return MetricExportResult.SUCCESS
+
+    def shutdown(self, timeout_millis=0, **_):
+        pass
+
+    def force_flush(self, timeout_millis=0):
+        return True
 
 
 class TestUndo:
@@ -378,20 +405,61 @@ class TestWhatWasThereBefore:
         assert own.seen == [HIDDEN]
         assert handle.unprotected == ()
 
-    def test_that_cannot_be_reached_is_named(self, redactor, stats, monkeypatch, caplog):
-        class Odd(BatchSpanProcessor):
-            def __init__(self):
-                """Keep everything somewhere else."""
-
-        odd = Odd()
-        monkeypatch.setattr(
-            existing, "instances", lambda base: [odd] if base is BatchSpanProcessor else []
-        )
-        handle = seams.install(redactor, stats)
+    def test_that_cannot_be_reached_gets_nothing_and_is_named(
+        self, redactor, stats, tracer_provider, caplog
+    ):
+        simple, foreign = InMemorySpanExporter(), Foreign()
+        tracer_provider.add_span_processor(SimpleSpanProcessor(simple))
+        tracer_provider.add_span_processor(foreign)
+        gc.collect()
+        problems = Findings({found.EXPORTERS: "kept elsewhere", found.SPAN_PARTS: "elsewhere"})
+        handle = seams.install(redactor, stats, findings=problems)
+        span(tracer_provider)
         handle.undo()
-        assert len(handle.unprotected) == 1
-        assert handle.unprotected[0].endswith("_batch_processor')")
+        assert simple.get_finished_spans() == ()
+        assert (foreign.live, foreign.ended) == ([], [])
+        named = {each.partition(" ")[0] for each in handle.silenced}
+        assert named >= {"SimpleSpanProcessor", "Foreign"}
+        assert handle.unprotected == ()
+        assert "A Foreign that was there before ffe_otel" in caplog.text
+        assert "gets nothing more" in caplog.text
+        span(tracer_provider)
+        assert len(simple.get_finished_spans()) == len(foreign.ended) == 1
+
+    def test_that_refuses_everything_is_said_to_be_open(
+        self, redactor, stats, tracer_provider, caplog
+    ):
+        class Closed(Foreign):
+            def __setattr__(self, name, value):
+                if name in {"on_start", "on_end"}:
+                    raise AttributeError(name)
+                super().__setattr__(name, value)
+
+        closed = Closed()
+        tracer_provider.add_span_processor(closed)
+        gc.collect()
+        handle = seams.install(redactor, stats, findings=Findings({found.SPAN_PARTS: "elsewhere"}))
+        handle.undo()
+        assert any(each.startswith("TestWhat") and "Closed" in each for each in handle.unprotected)
         assert "may hold secrets" in caplog.text
+
+    def test_readers_get_nothing_where_their_callback_is_kept_elsewhere(self, redactor, stats):
+        before = InMemoryMetricReader()
+        provider = MeterProvider([before], shutdown_on_exit=False)
+        gc.collect()
+        handle = seams.install(redactor, stats, findings=Findings({found.READERS: "elsewhere"}))
+        after, exporter = InMemoryMetricReader(), MemoryMetricExporter()
+        periodic = PeriodicExportingMetricReader(exporter, export_interval_millis=1e9)
+        for reader in (after, periodic):
+            provider.add_metric_reader(reader)
+        provider.get_meter("m").create_counter("c").add(1, PASSWORD)
+        periodic.collect()
+        seen = [reader.get_metrics_data() for reader in (before, after)]
+        handle.undo()
+        provider.shutdown()
+        assert seen == [None, None]
+        # Its exporter is behind redaction all the same.
+        assert exporter.labels[0] == HIDDEN
 
 
 class TestQueues:

@@ -25,6 +25,7 @@ def installation() -> Iterator[Check]:
     yield _python()
     yield Check("ffe-otel", "ok", f"{version('ffe-otel')} in {sys.prefix}")
     yield from _packages()
+    yield from sdk_parts()
     yield from _extras()
 
 
@@ -50,6 +51,22 @@ def _packages() -> Iterator[Check]:
     state: State = "ok" if good == len(core) else "fail"
     sdk = next((need.installed for need in core if need.name == "opentelemetry-sdk"), "")
     yield Check("packages", state, f"{good} of {len(core)} fit, opentelemetry-sdk {sdk}")
+
+
+def sdk_parts() -> Iterator[Check]:
+    """What the private parts of OpenTelemetry's SDK do that an installation uses."""
+    from ffe_otel.sdk import found, selfcheck
+
+    findings = found.renew()
+    for part in selfcheck.PARTS:
+        if findings.works(part.name):
+            continue
+        detail = f"{part.name} are not as expected ({findings.problems[part.name]})"
+        remedy = f"{part.instead}; a version of opentelemetry-sdk that was tested brings it back"
+        yield Check("SDK parts", "fail" if part.redacts else "warn", detail, remedy)
+    good = len(selfcheck.PARTS) - len(findings.problems)
+    if good == len(selfcheck.PARTS):
+        yield Check("SDK parts", "ok", f"all {good} do what they are used for")
 
 
 def _extras() -> Iterator[Check]:

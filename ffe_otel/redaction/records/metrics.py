@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RedactedMetrics(MetricsData):
-    """Metrics without secrets."""
+    """Metrics without secrets, which are not redacted again.
+
+    Its sequences are tuples: whoever adds to them has to make other metrics of it.
+    """
 
 
 def redact_metrics(data: MetricsData, redactor: Redactor, limit: int | None = None) -> MetricsData:
@@ -45,11 +48,11 @@ def redact_metrics(data: MetricsData, redactor: Redactor, limit: int | None = No
         return data
     try:
         return RedactedMetrics(
-            [_resource_metrics(r, redactor, limit) for r in data.resource_metrics]
+            tuple([_resource_metrics(r, redactor, limit) for r in data.resource_metrics])
         )
     except Exception:  # noqa: BLE001 - fail closed, whatever it was
         redactor.failed(Surface.LABEL)
-        return RedactedMetrics([])
+        return RedactedMetrics(())
 
 
 def _resource_metrics(
@@ -62,7 +65,7 @@ def _resource_metrics(
     return replace(
         metrics,
         resource=redactor.shared(metrics.resource, limit, redact),
-        scope_metrics=[_scope_metrics(s, redactor, limit) for s in metrics.scope_metrics],
+        scope_metrics=tuple([_scope_metrics(s, redactor, limit) for s in metrics.scope_metrics]),
     )
 
 
@@ -78,7 +81,7 @@ def _scope_metrics(metrics: ScopeMetrics, redactor: Redactor, limit: int | None)
     return replace(
         metrics,
         scope=redactor.shared(metrics.scope, limit, redact),
-        metrics=list(_each(metrics.metrics, lambda m: _metric(m, redactor, limit), redactor)),
+        metrics=tuple(_each(metrics.metrics, lambda m: _metric(m, redactor, limit), redactor)),
     )
 
 

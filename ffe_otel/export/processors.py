@@ -23,6 +23,7 @@ from ffe_otel.redaction.records import (
     redact_resource,
     redact_scope,
 )
+from ffe_otel.redaction.records.safe import SafeLogRecord
 from ffe_otel.sdk.existing import MULTI_LOG, MULTI_SPAN, exporter_of
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class RedactingLogProcessor(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,un
     def _view(record: ReadWriteLogRecord, seam: Seam) -> ReadWriteLogRecord:
         resource = record.resource if record.resource is not None else Resource.get_empty()
         redactor, lengths = seam.redactor, seam.lengths
-        return ReadWriteLogRecord(
+        view = ReadWriteLogRecord(
             log_record=redact_log_record(record.log_record, redactor, lengths.text, lengths.logs),
             resource=redact_resource(resource, redactor, lengths.text),
             instrumentation_scope=redact_scope(
@@ -206,6 +207,9 @@ class RedactingLogProcessor(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,un
             ),
             limits=record.limits,
         )
+        # An exporter behind it has no more to do, unless somebody changes it.
+        view.log_record = SafeLogRecord.of(view.log_record)
+        return view
 
 
 def _write_back(view: LogRecord, shown: Mapping[str, Any], body: Any, original: LogRecord) -> None:

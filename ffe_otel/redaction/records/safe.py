@@ -20,6 +20,14 @@ class SafeLogRecord(LogRecord):
         super().__init__(**fields)
         self._known = _content(self)
 
+    @classmethod
+    def of(cls, record: LogRecord) -> SafeLogRecord:
+        """A record that is redacted as one that knows it."""
+        made = object.__new__(cls)
+        vars(made).update(vars(record))
+        made._known = _content(made)
+        return made
+
     def is_untouched(self, limit: int | None, value_limit: int | None) -> bool:
         """Whether it is as it was made, and no longer than allowed.
 

@@ -12,14 +12,16 @@ from opentelemetry.sdk._logs.export import (
     InMemoryLogRecordExporter,
     SimpleLogRecordProcessor,
 )
-from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Counter, MeterProvider
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     InMemoryMetricReader,
     MetricExporter,
     MetricExportResult,
     MetricsData,
     PeriodicExportingMetricReader,
 )
+from opentelemetry.sdk.metrics.view import SumAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
@@ -151,6 +153,15 @@ _BATCHES: Final[tuple[Any, ...]] = (
     (BatchSpanProcessor, InMemorySpanExporter, _end),
     (BatchLogRecordProcessor, InMemoryLogRecordExporter, _emit),
 )
+
+
+def check_preferences() -> None:
+    """Raises where a metric exporter does not keep what it is made to prefer."""
+    wanted: dict[str, Any] = {
+        "preferred_temporality": {Counter: AggregationTemporality.DELTA},
+        "preferred_aggregation": {Counter: SumAggregation()},
+    }
+    _require(existing.preferences_of(_MetricExporter(**wanted)) == wanted)
 
 
 def check_exporters() -> None:

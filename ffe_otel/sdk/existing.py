@@ -151,6 +151,12 @@ def log_processors(provider: Any) -> tuple[Any, ...]:
     return parts if isinstance(parts, tuple) else ()
 
 
+def preferences_of(exporter: Any) -> dict[str, Any]:
+    """The arguments that make a metric exporter prefer what ``exporter`` does."""
+    names = ("preferred_temporality", "preferred_aggregation")
+    return {name: getattr(exporter, f"_{name}", None) for name in names}
+
+
 def queue_length(processor: Any) -> int:
     """How many records wait in a batch processor."""
     try:

@@ -113,6 +113,12 @@ PARTS: Final = (
         "pages and endpoints show the metrics of all scopes",
     ),
     Part(
+        found.PREFERENCES,
+        ("MetricExporter._preferred_temporality", "MetricExporter._preferred_aggregation"),
+        lambda _: check_seams.check_preferences(),
+        "metrics go to the spool cumulative and in the default buckets, whatever is asked for",
+    ),
+    Part(
         found.READERS,
         ("MetricReader._set_collect_callback", "MetricReader._collect"),
         lambda _: check_seams.check_readers(),

@@ -24,6 +24,7 @@ from ffe_otel.export.spool.spool import Spool
 from ffe_otel.export.spool.usage import ENDPOINT_FILE
 from ffe_otel.export.stats import Signal
 from ffe_otel.foundation.descriptors import write_private
+from ffe_otel.sdk import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,8 +77,7 @@ class Outbox:
         asked: Any = otlp.metric_exporter(self._config)
         return SpoolMetricExporter(
             *self._sender(Signal.METRICS, grpc),
-            preferred_temporality=asked._preferred_temporality,  # noqa: SLF001 - readers use it too
-            preferred_aggregation=asked._preferred_aggregation,  # noqa: SLF001
+            **existing.preferences_of(asked),
         )
 
     def waiting(self) -> Mapping[str, Waiting]:

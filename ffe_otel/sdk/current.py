@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import attach
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
-from ffe_otel.sdk.leaving import enter, leave
+from ffe_otel.sdk.leaving import leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,13 @@ class CurrentSpan(AbstractContextManager["Span"]):
         self._end = end_on_exit
 
     def __enter__(self) -> Span:
-        span = self._span = self._start(*self._arguments)
+        span: Any = self._start(*self._arguments)
+        self._span = span
         self._inside = set_span_in_context(span)
         self._token = attach(self._inside)
-        enter(span)
-        return span
+        span.entered = True
+        entered: Span = span
+        return entered
 
     def __exit__(
         self,

@@ -50,6 +50,15 @@ def leave(inside: Context, token: Token[Context]) -> None:
         inside: what is left.
         token: what attaching it gave.
     """
+    try:
+        if token.var.get() is inside:
+            token.var.reset(token)
+            return
+    except (ValueError, RuntimeError, LookupError):
+        pass  # it was entered elsewhere
+    except AttributeError:  # a runtime context that is none of contextvars
+        otel_context.detach(token)
+        return
     around = token.old_value if isinstance(token.old_value, Context) else Context()
     now = otel_context.get_current()
     if now is not inside and _is_open(get_current_span(now), get_current_span(inside)):

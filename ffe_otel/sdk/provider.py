@@ -79,7 +79,8 @@ class FfeTracer(Tracer):
     ) -> Span:
         """Start a span; see ``opentelemetry.trace.Tracer.start_span``."""
         above = trace.get_current_span(context)
-        parent, timeline = above.get_span_context(), timeline_of(above)
+        parent = above.get_span_context()
+        timeline = above.timeline if type(above) is FfeSpan else timeline_of(above)
         # What the sampler would say of a child of a span that is kept, without asking it.
         if parent.trace_flags & 1 and self.follows and parent.is_valid and not parent.is_remote:
             if not self._is_enabled():

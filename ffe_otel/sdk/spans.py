@@ -54,6 +54,8 @@ class FfeSpan(Span):
     _status = Status(StatusCode.UNSET)
     _start_time: int | None = None
     _end_time: int | None = None
+    # Whether a block has begun that it is the current one of.
+    entered = False
     # When it was started, where somebody gave it another start.
     _began: int | None = None
     _dropped_attributes = 0
@@ -180,7 +182,8 @@ class FfeSpan(Span):
         if self._start_time is not None:
             super().start(start_time, parent_context)  # says what is wrong
             return
-        now = self.timeline.now()
+        timeline = self.timeline
+        now = timeline.offset + timeline.monotonic()
         if start_time is None:
             self._start_time = now
         else:
@@ -192,8 +195,12 @@ class FfeSpan(Span):
         tracer = self._tracer
         if not tracer.live.release(self):
             return
-        start = self._start_time or 0
-        self._end_time = self.timeline.end(start, self._began or start, end_time)
+        timeline = self.timeline
+        if end_time is None and self._began is None:
+            self._end_time = timeline.offset + timeline.monotonic()
+        else:
+            start = self._start_time or 0
+            self._end_time = timeline.end(start, self._began or start, end_time)
         self._ended()
         processors: Any = tracer.span_processor
         processors.ended(self)

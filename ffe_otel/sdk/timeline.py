@@ -15,20 +15,25 @@ if TYPE_CHECKING:
 
 
 class Timeline:
-    """Nanoseconds since the epoch that never go back."""
+    """Nanoseconds since the epoch that never go back.
 
-    __slots__ = ("_monotonic", "_offset")
+    Attributes:
+        offset, monotonic: the time is the sum of the one and what the other gives; spans
+            add them up themselves, because a call costs more.
+    """
+
+    __slots__ = ("monotonic", "offset")
 
     def __init__(
         self, clock: Callable[[], int] = time_ns, monotonic: Callable[[], int] = perf_counter_ns
     ) -> None:
         """Begin at what ``clock`` says, in nanoseconds; go on as ``monotonic`` does."""
-        self._monotonic = monotonic
-        self._offset = clock() - monotonic()
+        self.monotonic = monotonic
+        self.offset = clock() - monotonic()
 
     def now(self) -> int:
         """The time."""
-        return self._offset + self._monotonic()
+        return self.offset + self.monotonic()
 
     def end(self, start: int, began: int, asked: int | None) -> int:
         """When a span ends that ``began``, by this timeline, and says that it did at ``start``.

@@ -11,6 +11,7 @@ import logging
 import os
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import _logs, metrics, propagate, trace
@@ -24,7 +25,8 @@ from ffe_otel import semconv
 from ffe_otel.capture import declared, exporters, runtime
 from ffe_otel.capture.api import log_context
 from ffe_otel.capture.children import Children
-from ffe_otel.capture.install import resource_attributes, state_dir
+from ffe_otel.capture.configuring import without_secrets
+from ffe_otel.capture.install import own_resource_attributes, resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.libraries import Libraries, set_defaults
 from ffe_otel.capture.logs import install_log_capture
@@ -32,6 +34,7 @@ from ffe_otel.capture.own_metrics import observe_telemetry
 from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
 from ffe_otel.capture.process_metrics import observe_process
+from ffe_otel.capture.start import say
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import otlp, prometheus, seams
 from ffe_otel.export.spool.exporters import is_spooled
@@ -99,9 +102,7 @@ class Assembly:
             return
         self._sdk()
         self._redaction()
-        if file is not None:
-            self._declared_providers(file)
-        else:
+        if file is None or not self._declared_providers(file):
             self._providers()
         self._stack.callback(self._handle.shut_providers)
         self._runtime()
@@ -142,7 +143,7 @@ class Assembly:
             )
 
     def _providers(self) -> None:
-        resource = Resource.create(dict(resource_attributes(self._config)))
+        resource = Resource.create(dict(own_resource_attributes(self._config)))
         self._traces(resource)
         self._metrics(resource)
         self._log_records(resource)
@@ -256,9 +257,21 @@ class Assembly:
         path = os.environ.get("OTEL_CONFIG_FILE")
         if not path or any(parts) or not self._set_global:
             return None
-        return declared.load(path)
+        try:
+            return declared.load(path)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start
+            self._undeclared(error)
+            return None
 
-    def _declared_providers(self, file: OpenTelemetryConfiguration) -> None:
+    def _undeclared(self, error: Exception) -> None:
+        text = without_secrets()(f"{type(error).__name__}: {error}")
+        say(
+            f"OTEL_CONFIG_FILE cannot be used ({text}); telemetry goes where the other variables "
+            "and the configuration say"
+        )
+
+    def _declared_providers(self, file: OpenTelemetryConfiguration) -> bool:
+        """The providers of ``OTEL_CONFIG_FILE``, unless they cannot be made."""
         current = trace.get_tracer_provider()
         self._stack.callback(propagate.set_global_textmap, propagate.get_global_textmap())
         page = self._page()
@@ -269,11 +282,20 @@ class Assembly:
             readers=lambda on_registry: prometheus.readers(page, registry=not on_registry),
             header=self._config.logging.correlation_id_header,
         )
-        built = declared.build(file, ours)
+        try:
+            built = declared.build(file, ours)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start
+            self._undeclared(error)
+            made = trace.get_tracer_provider()
+            if isinstance(made, FfeTracerProvider):
+                # Global for good; what it ended at is shut down.
+                made.processors.clear()
+            return False
         provider = current if isinstance(current, FfeTracerProvider) else built.tracer_provider
         self._use_tracer_provider(provider, built.tracer_provider.processors.take(), current)
         self._handle.meter_provider = built.meter_provider
         self._handle.logger_provider = built.logger_provider
+        return True
 
     def _runtime(self) -> None:
         handle: Any = self._handle
@@ -347,7 +369,22 @@ def _sampler(config: Config) -> Sampler:
     }
     if name in fixed:
         return fixed[name]
-    if name and name not in _RATIO_SAMPLERS:
-        # What the variable means is public only as a provider's default.
-        return sdk_trace.TracerProvider(shutdown_on_exit=False).sampler
-    return ConsistentRatioSampler(config.telemetry.sampling_ratio)
+    own = ConsistentRatioSampler(config.telemetry.sampling_ratio)
+    if not name or name in _RATIO_SAMPLERS:
+        return own
+    try:
+        return _registered_sampler(name)
+    except Exception as error:  # noqa: BLE001 - code of others, and the engine has to start
+        say(f"OTEL_TRACES_SAMPLER: {name} cannot be used ({type(error).__name__}), ours is")
+        return own
+
+
+def _registered_sampler(name: str) -> Sampler:
+    """A sampler of somebody else, made as the SDK does it."""
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    for entry in entry_points(group="opentelemetry_traces_sampler", name=name):
+        made = entry.load()(os.environ.get("OTEL_TRACES_SAMPLER_ARG"))
+        if isinstance(made, Sampler):
+            return made
+    raise TypeError("no sampler")

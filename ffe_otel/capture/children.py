@@ -13,9 +13,12 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
+
+from ffe_otel.export.patching import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,12 +29,21 @@ _PATH: Final = "PYTHONPATH"
 ENGINE: Final = "finance_feedback_engine.agent.trading_loop_agent"
 """Whoever imports this module runs the agent, or is about to."""
 PROCESS: Final = "_FFE_OTEL_PROCESS"
-"""Names a captured process among those that were started below one another."""
+"""The id and the name of the captured process that was the last to start on the way to here."""
+_CHILD: Final = "/child"
+_REPLACING: Final = ("execv", "execve")
 
 
 def process_name() -> str:
     """Which captured process this is: empty for the first, stable over restarts."""
-    return os.environ.get(PROCESS, "")
+    pid, _, name = os.environ.get(PROCESS, "").partition(":")
+    # A program that replaces itself keeps its environment and its id. A child has another.
+    return name if not pid or pid == str(os.getpid()) else f"{name}{_CHILD}"
+
+
+def _below(name: str) -> str:
+    """What tells this process and its children apart, in the variable that both inherit."""
+    return f"{os.getpid()}:{name}"
 
 
 class Children:
@@ -44,11 +56,16 @@ class Children:
         self._left_alone = False
         self._start: Any = None
         self._owner: Any = None
+        self._name = ""
+        self._patches = Patches()
 
     def install(self) -> Callable[[], None]:
         """Let children know that they are; returns the undoing."""
-        self._set(PROCESS, f"{process_name()}/child")
+        self._name = process_name()
+        self._set(PROCESS, _below(self._name))
         wrapt.register_post_import_hook(lambda _: self.leave_alone(), ENGINE)
+        for name in _REPLACING:
+            self._patches.wrap(os, name, self._replace)
         return self._undo
 
     def leave_alone(self) -> None:
@@ -82,13 +99,17 @@ class Children:
         if not self._kept or _is_forked(process):
             yield
             return
-        changed = {_PATH: self._kept, PROCESS: f"{os.environ.get(PROCESS, '')}/{process.name}"}
-        before = {name: os.environ.get(name) for name in changed}
-        os.environ.update(changed)
-        try:
+        # No process has the id: the name is that of the worker itself.
+        name = f"{self._name}{_CHILD}/{process.name}"
+        with _changed({_PATH: self._kept, PROCESS: f":{name}"}):
             yield
-        finally:
-            _restore(before)
+
+    def _replace(self, wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+        """Let the agent that starts itself anew be captured again."""
+        if not self._kept or not _is_itself(args[0] if args else kwargs.get("path")):
+            return wrapped(*args, **kwargs)
+        with _changed({_PATH: self._kept}):
+            return wrapped(*args, **kwargs)
 
     def _set(self, name: str, value: str | None) -> None:
         self._before.setdefault(name, os.environ.get(name))
@@ -96,10 +117,30 @@ class Children:
 
     def _undo(self) -> None:
         _restore(self._before)
+        self._patches.undo()
         self._left_alone, self._kept = True, ""
         if self._owner is not None:
             self._owner.start = self._start
             self._owner = None
+
+
+@contextlib.contextmanager
+def _changed(variables: dict[str, str | None]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    _restore(variables)
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _is_itself(program: Any) -> bool:
+    """Whether a path is this interpreter's, or that of the script it runs."""
+    own = {os.path.realpath(path) for path in (sys.executable, sys.argv[0]) if path}
+    try:
+        return os.path.realpath(os.fspath(program)) in own
+    except (TypeError, ValueError):
+        return False
 
 
 def _restore(variables: dict[str, str | None]) -> None:

@@ -9,6 +9,7 @@ has no words for into the arguments of the providers' constructors while it buil
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     # Given a provider and the arguments of the loader, the arguments to make it with.
     _Arguments = Callable[[Any, dict[str, Any]], dict[str, Any]]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,13 @@ def build(model: OpenTelemetryConfiguration, ours: Ours) -> Built:
         patches.wrap(kind, "__init__", _constructor(kind, more, made))
     try:
         configure_sdk(model)
-    except BaseException:
-        for provider in made.values():
-            provider.shutdown()
-        raise
+    except Exception as error:
+        if len(made) < len(arguments):
+            for provider in made.values():
+                provider.shutdown()
+            raise
+        # The providers are there: what failed came after them.
+        _log.warning("ffe_otel: part of OTEL_CONFIG_FILE cannot be used: %s", error)
     finally:
         patches.undo()
     _add_header(ours.header, declared=propagator_declared)

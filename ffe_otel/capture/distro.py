@@ -8,11 +8,11 @@ wrong is said once on standard error, and the engine runs on without telemetry.
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
+
+from ffe_otel.capture.start import say, sdk_disabled
 
 # Defaults for what the standard leaves open; a variable that is set always wins.
 DEFAULTS = {
@@ -23,22 +23,16 @@ DEFAULTS = {
 }
 
 
-def sdk_disabled() -> bool:
-    """Whether ``OTEL_SDK_DISABLED`` is true."""
-    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-
-
-def say(message: str) -> None:
-    """Tell the operator something before logging is set up."""
-    sys.stderr.write(f"ffe_otel: {message}\n")
-
-
 class FfeDistro(BaseDistro):  # type: ignore[misc]
     """Sets the defaults of the distribution."""
 
     def _configure(self, **_kwargs: Any) -> None:
         if sdk_disabled():
             return
+        from ffe_otel.capture.configuring import correct_variables
+
+        # Before anything of the SDK reads them, some of it while it is being imported.
+        correct_variables()
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
 
@@ -54,22 +48,15 @@ class FfeConfigurator:
     def configure(self, **_kwargs: Any) -> None:
         """Install capture without hooks.
 
-        An invalid configuration file is reported and replaced by the defaults: an agent
-        that holds positions has to start.
+        What is wrong with the configuration is said and left out: an agent that holds
+        positions has to start.
         """
         if sdk_disabled():
             return
-        from ffe_otel.capture.install import install_at_start
-        from ffe_otel.config import ConfigError, load_config
+        try:
+            from ffe_otel.capture.configuring import usable_config
+            from ffe_otel.capture.install import install_at_start
 
-        try:
-            config = load_config().config
-        except ConfigError as error:
-            say(f"{error}\nffe_otel: going on with the default configuration")
-            own = ("FFE_OTEL", "OTEL_")
-            rest = {k: v for k, v in os.environ.items() if not k.startswith(own)}
-            config = load_config(Path(os.devnull), environ=rest).config
-        try:
-            install_at_start(config)
+            install_at_start(usable_config())
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start
             say(f"nothing is captured: {type(error).__name__}: {error}")

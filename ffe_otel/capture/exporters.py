@@ -12,6 +12,7 @@ import os
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from ffe_otel.capture.start import say
 from ffe_otel.export import otlp
 
 if TYPE_CHECKING:
@@ -48,15 +49,31 @@ def log_exporters(config: Config, outbox: Outbox | None) -> list[LogRecordExport
 def _exporters(
     signal: str, spooled: Callable[..., Any] | None, direct: Callable[[], Any]
 ) -> list[Any]:
-    made: list[Any] = []
-    for name in _names(signal):
+    def make(name: str) -> Any:
         if spooled is not None and name == GRPC:
-            made.append(spooled(_load(signal, name)))
-        elif name in OTLP_NAMES:
-            made.append((spooled or direct)())
-        else:
-            made.append(_load(signal, name)(**_options(signal, name)))
-    return made
+            return spooled(_load(signal, name))
+        if name in OTLP_NAMES:
+            return (spooled or direct)()
+        return _load(signal, name)(**_options(signal, name))
+
+    return _made(signal, make)
+
+
+def _made(signal: str, make: Callable[[str], Any]) -> list[Any]:
+    """What is made of each name; OTLP where none of them gives anything."""
+    names = _names(signal)
+    made: list[Any] = []
+    for name in names:
+        try:
+            made.append(make(name))
+        except Exception as error:  # noqa: BLE001 - code of others, and the engine has to start
+            say(
+                f"OTEL_{signal.upper()}_EXPORTER: {name} cannot be used ({type(error).__name__}), "
+                f"{signal} go without it"
+            )
+    if names and not made:
+        made.append(make(OTLP_NAMES[0]))
+    return [each for each in made if each is not None]
 
 
 def _options(signal: str, name: str) -> dict[str, Any]:
@@ -70,28 +87,24 @@ def metric_readers(config: Config, outbox: Outbox | None) -> list[MetricReader]:
     """
     from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
-    readers: list[MetricReader] = []
-    for name in _names("metrics"):
+    def make(name: str) -> MetricReader | None:
         if outbox is not None and name in (*OTLP_NAMES, GRPC):
             grpc = _load("metrics", name) if name == GRPC else None
-            readers.append(otlp.metric_reader(config, outbox.metric_exporter(grpc)))
-        elif name in OTLP_NAMES:
-            readers.append(otlp.metric_reader(config))
-        elif name != "prometheus":
-            made = _load("metrics", name)(**_options("metrics", name))
-            readers.append(
-                made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
-            )
-    return readers
+            return otlp.metric_reader(config, outbox.metric_exporter(grpc))
+        if name in OTLP_NAMES:
+            return otlp.metric_reader(config)
+        if name == "prometheus":
+            return None
+        made = _load("metrics", name)(**_options("metrics", name))
+        return made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
+
+    return _made("metrics", make)
 
 
 def _names(signal: str) -> list[str]:
     chosen = os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip() or "otlp"
     names = [name.strip() for name in chosen.split(",")]
-    protocol = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL") or os.environ.get(
-        "OTEL_EXPORTER_OTLP_PROTOCOL", ""
-    )
-    if protocol.strip() == "grpc":
+    if otlp.environment(signal, "PROTOCOL").lower() == "grpc":
         names = ["otlp_proto_grpc" if name == "otlp" else name for name in names]
     return [name for name in names if name and name.lower() != "none"]
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ffe_otel import semconv
 from ffe_otel.capture import lifecycle, runtime
 from ffe_otel.capture.children import process_name
-from ffe_otel.capture.distro import sdk_disabled
-from ffe_otel.config import load_config
+from ffe_otel.capture.configuring import correct_variables
+from ffe_otel.capture.start import sdk_disabled
+from ffe_otel.config import load_config, load_usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,7 +198,9 @@ def install(
         A handle; its ``uninstall`` undoes everything.
 
     Raises:
-        ConfigError: the configuration is invalid.
+        ConfigError: the configuration is invalid; of OpenTelemetry's own variables what cannot
+            be used counts as not set, which is said on standard error.
+        CatalogueError: the section ``redaction`` names what does not exist.
         RuntimeError: capture is installed already, by another call of this function or,
             where an exporter, a reader, a clock or an id generator is given, by the start
             of the program.
@@ -211,11 +214,17 @@ def install(
                 "its own; the one given to install() is not used"
             )
         return SharedHandle(active.shared)
-    config = config if config is not None else load_config().config
     stack = ExitStack()
-    handle = Handle(stack, config.limits.shutdown_seconds)
     if sdk_disabled():
-        return handle
+        config = config if config is not None else load_usable().config
+        return Handle(stack, config.limits.shutdown_seconds)
+    stack.callback(correct_variables())
+    try:
+        config = config if config is not None else load_config().config
+    except BaseException:
+        stack.close()
+        raise
+    handle = Handle(stack, config.limits.shutdown_seconds)
     if _patched_by_gevent():
         _log.warning(
             "ffe_otel: threads are patched by gevent, so telemetry would stall the program; "
@@ -251,8 +260,17 @@ def _patched_by_gevent() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
+def own_resource_attributes(config: Config) -> dict[str, str]:
+    """What ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` leave open of them."""
+    from opentelemetry.sdk.resources import OTELResourceDetector
+
+    given = {name for name, value in OTELResourceDetector().detect().attributes.items() if value}
+    own = resource_attributes(config)
+    return {name: value for name, value in own.items() if name not in given}
+
+
 def resource_attributes(config: Config) -> dict[str, str]:
-    """Resource attributes of this process; ``OTEL_RESOURCE_ATTRIBUTES`` wins over them."""
+    """Resource attributes of this process where nobody else names them."""
     from importlib.metadata import version
 
     return {

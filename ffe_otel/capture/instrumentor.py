@@ -9,9 +9,9 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
     BaseInstrumentor,
 )
 
-from ffe_otel.capture.distro import sdk_disabled
 from ffe_otel.capture.hooking import HookSet
 from ffe_otel.capture.hooks import all_hooks
+from ffe_otel.capture.start import sdk_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Collection

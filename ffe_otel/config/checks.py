@@ -6,14 +6,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from ffe_otel.config.document import Found
 from ffe_otel.config.problems import Problem
+from ffe_otel.config.standard import is_header
+from ffe_otel.config.urls import completed, without_userinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from ffe_otel.config.document import Found
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
 # RFC 9110: a field name is a token.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -38,6 +38,22 @@ _REQUIRED = {
 _TOGETHER = ("serve.tls_certificate", "serve.tls_key")
 _LISTENING = ("serve.port", "serve.otlp_http_port", "serve.otlp_grpc_port")
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+_URLS = ("telemetry.otlp_endpoint", "metrics.influxdb.url", "dashboards.grafana.url")
+
+
+def complete(values: MutableMapping[str, Found]) -> Iterator[Problem]:
+    """Complete addresses to URLs in place; yields what had to be guessed."""
+    for name in _URLS:
+        found = values[name]
+        url, guessed = completed(found.value)
+        if not url or url == found.value:
+            continue
+        values[name] = Found(url, found.origin, found.unset)
+        if guessed:
+            message = f"names no scheme, so it is {without_userinfo(url)}"
+            yield Problem(found.origin, name, message)
 
 
 def relations(values: Mapping[str, Found]) -> Iterator[Problem]:
@@ -71,7 +87,7 @@ def _formats(values: Mapping[str, Found]) -> Iterator[Problem]:
             yield Problem(found.origin, name, message)
     prices = values["llm.prices"]
     for number, price in enumerate(prices.value):
-        for message in _price(price):
+        for message in _price(price) if price is not None else ():
             yield Problem(prices.origin, f"llm.prices[{number}]", message)
 
 
@@ -81,7 +97,7 @@ def _order(values: Mapping[str, Found]) -> Iterator[Problem]:
         if low.value > high.value:
             at_fault = high if low.origin.source == "default" else low
             message = f"is {low.value}, more than {larger}, which is {high.value}"
-            yield Problem(at_fault.origin, smaller, message)
+            yield Problem(at_fault.origin, smaller, message, resets=(larger,))
 
 
 def _required(values: Mapping[str, Found]) -> Iterator[Problem]:
@@ -131,12 +147,12 @@ def _metrics_page_is_beside(values: Mapping[str, Found]) -> bool:
 
 
 def _http_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    return "" if valid else "expected a URL such as http://127.0.0.1:4318"
+    return "" if completed(value)[0] else "expected a URL such as http://127.0.0.1:4318"
+
+
+def _headers(value: Mapping[str, str]) -> str:
+    bad = [name for name, text in value.items() if not is_header(name, text)]
+    return "expected HTTP headers; one of them is none (its text is not shown)" if bad else ""
 
 
 def _url_path(value: str) -> str:
@@ -148,9 +164,8 @@ def _header(value: str) -> str:
 
 
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
-    "telemetry.otlp_endpoint": _http_url,
-    "metrics.influxdb.url": _http_url,
-    "dashboards.grafana.url": _http_url,
+    **dict.fromkeys(_URLS, _http_url),
+    "telemetry.otlp_headers": _headers,
     "metrics.prometheus.path": _url_path,
     "logging.correlation_id_header": _header,
 }

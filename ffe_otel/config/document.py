@@ -14,15 +14,18 @@ from ffe_otel.config.problems import ConfigError, Origin, Problem
 from ffe_otel.config.schema import Key, Section, join, suggestion, tree
 from ffe_otel.config.substitution import substitute
 from ffe_otel.config.values import BadValueError, convert, expectation, parse
+from ffe_otel.config.veils import resembles, veils
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _STR = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
+_LARGEST_FILE = 4 * 1024**2
+_HIDDEN_NAME = "(a name that is not shown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _unusable(path, f"is not valid YAML: {error.reason}", line) from None
+    except RecursionError:
+        raise _unusable(path, "is nested too deeply") from None
 
 
 class _Reader:
@@ -86,12 +91,14 @@ class _Reader:
         self._environ = environ
         self._loader = loader
         self._document = Document()
+        self._twice: set[str] = set()
 
     def read(self, root: Node | None) -> Document:
         if root is None or root.tag == _NULL:
             return self._document
         if not isinstance(root, MappingNode):
-            self._problem(root, "", "is not a mapping; write 'section:' lines with keys below them")
+            message = "is not a mapping; write 'section:' lines with keys below them"
+            self._problem(root, "", message, veiling=True)
             return self._document
         self._section(tree(), root)
         return self._document
@@ -109,7 +116,7 @@ class _Reader:
             member = section.members[name]
             if isinstance(member, Section):
                 self._section(member, value_node)
-            else:
+            elif member.name not in self._twice:
                 found = self._value(member, value_node, member.name)
                 if found is not None:
                     self._document.values[member.name] = found
@@ -124,10 +131,11 @@ class _Reader:
             if name in section.members:
                 members.append((name, value_node))
             else:
-                self._unknown(section, key_node, name)
+                self._unknown(section, key_node, name, value_node)
         return members
 
     def _report_duplicates(self, section: str, node: MappingNode) -> None:
+        """Name keys that stand twice; nobody knows which of the two is meant."""
         first: dict[str, int] = {}
         for key_node, _ in node.value:
             if not isinstance(key_node, ScalarNode) or key_node.tag == _MERGE:
@@ -136,14 +144,20 @@ class _Reader:
             if name in first:
                 message = f"stands twice, first in line {first[name]}; keep one of the two"
                 self._problem(key_node, join(section, name), message)
+                self._twice.add(join(section, name))
             else:
                 first[name] = line
 
-    def _unknown(self, section: Section, node: Node, name: str) -> None:
+    def _unknown(self, section: Section, node: Node, name: str, value: Node) -> None:
         near = suggestion(section, name)
         known = ", ".join(section.members)
         advice = f"did you mean {near}?" if near else f"known here: {known}"
-        self._problem(node, join(section.name, name or "?"), f"unknown key; {advice}")
+        veiling = veils(section.name) or (bool(near) and veils(near))
+        veiling = veiling or any(map(resembles, (name, *_names(value))))
+        # A list of secrets without its dashes is a list of names.
+        shown = _HIDDEN_NAME if veils(section.name) and not near else name or "?"
+        message = f"unknown key; {advice}"
+        self._problem(node, join(section.name, shown), message, veiling=veiling)
 
     def _value(self, key: Key, node: Node, name: str) -> Found | None:
         """The value of one key; ``name`` differs from ``key.name`` in rows of a table."""
@@ -152,7 +166,7 @@ class _Reader:
                 return self._table(key, key.row, node)
             if isinstance(node, ScalarNode):
                 return self._scalar(key, node)
-            items, unset = self._collection(key, node)
+            items, unset = self._collection(key, node, name)
             return Found(convert(key, items), self._origin(node), unset)
         except BadValueError as error:
             self._problem(node, name, str(error))
@@ -175,17 +189,44 @@ class _Reader:
         read = parse if text.changed else convert
         return Found(read(key, text.text), origin, text.unset)
 
-    def _collection(self, key: Key, node: Node) -> tuple[object, tuple[str, ...]]:
+    def _collection(self, key: Key, node: Node, name: str) -> tuple[object, tuple[str, ...]]:
+        """The members that can be used; the others are named, each by itself."""
         unset: list[str] = []
-        if isinstance(node, SequenceNode):
-            return [self._item(item, unset) for item in node.value], tuple(unset)
-        if isinstance(node, MappingNode):
+        if isinstance(node, SequenceNode) and key.kind == "list":
+            items: list[object] = []
+            for number, item in enumerate(node.value):
+                items += self._member(key, item, f"{name}[{number}]", unset)
+            return items, tuple(unset)
+        if isinstance(node, MappingNode) and key.kind == "mapping":
             self._report_duplicates(key.name, node)
             self._loader.flatten_mapping(node)
-            pairs = {name.value: self._item(item, unset) for name, item in node.value
-                     if isinstance(name, ScalarNode)}  # fmt: skip
+            pairs: dict[str, object] = {}
+            for name_node, item in node.value:
+                inner = str(name_node.value) if isinstance(name_node, ScalarNode) else "?"
+                found = self._member(key, item, f"{name}.{inner}", unset, inner)
+                if found and join(key.name, inner) not in self._twice:
+                    pairs[inner] = found[0]
             return pairs, tuple(unset)
-        raise BadValueError(f"expected {expectation(key)}")
+        got = "a list" if isinstance(node, SequenceNode) else "a mapping"
+        raise BadValueError(f"expected {expectation(key)}, got {got}")
+
+    def _member(
+        self, key: Key, node: Node, name: str, unset: list[str], inner: str = ""
+    ) -> list[object]:
+        """A member of a list or mapping in a list of its own, which is empty if it is bad."""
+        before = len(unset)
+        try:
+            item = self._item(node, unset)
+            convert(key, {inner: item} if key.kind == "mapping" else [item])
+        except BadValueError as error:
+            self._problem(node, name, str(error))
+            return []
+        except (ConstructorError, ValueError) as error:
+            reason = error.problem if isinstance(error, ConstructorError) else error
+            self._problem(node, name, f"expected {expectation(key)}: {reason}")
+            return []
+        # Half a value is none.
+        return [item] if len(unset) == before else []
 
     def _item(self, node: Node, unset: list[str]) -> object:
         if not isinstance(node, ScalarNode):
@@ -208,6 +249,7 @@ class _Reader:
                 self._problem(item, f"{key.name}[{number}]", f"expected a mapping of {columns}")
                 continue
             cells = {}
+            before, whole = len(self._document.problems), True
             for name, value_node in self._members(row, item):
                 member = row.members[name]
                 if isinstance(member, Section):
@@ -216,26 +258,46 @@ class _Reader:
                 if found is not None:
                     cells[name] = found.value
                     unset.extend(found.unset)
-            rows.append(row.type(**cells))
+                    whole = whole and not found.unset
+            # A row is right or it is none: half a price is a wrong one.
+            if whole and len(self._document.problems) == before:
+                rows.append(row.type(**cells))
         return Found(tuple(rows), self._origin(node), tuple(unset))
 
     def _origin(self, node: Node) -> Origin:
         return Origin("file", self._place, node.start_mark.line + 1)
 
-    def _problem(self, node: Node, key: str, message: str) -> None:
-        self._document.problems.append(Problem(self._origin(node), key, message))
+    def _problem(self, node: Node, key: str, message: str, *, veiling: bool = False) -> None:
+        problem = Problem(self._origin(node), key, message, veils=veiling or veils(key))
+        self._document.problems.append(problem)
+
+
+def _names(node: Node, depth: int = 8) -> Iterator[str]:
+    """Names in the mappings below a node."""
+    if not depth or isinstance(node, ScalarNode):
+        return
+    for child in node.value:
+        name, value = child if isinstance(child, tuple) else (None, child)
+        if isinstance(name, ScalarNode):
+            yield name.value
+        yield from _names(value, depth - 1)
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LARGEST_FILE + 1)
     except FileNotFoundError:
         raise _unusable(path, "there is no such file") from None
     except UnicodeDecodeError as error:
         raise _unusable(path, f"is not UTF-8 text (byte {error.start})") from None
-    except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _unusable(path, f"cannot be read: {reason}") from None
+    if len(text) > _LARGEST_FILE:
+        raise _unusable(path, f"is larger than {_LARGEST_FILE} characters")
+    return text
 
 
 def _unusable(path: Path, message: str, line: int = 0) -> ConfigError:
-    return ConfigError([Problem(Origin("file", str(path), line), "", message)])
+    return ConfigError([Problem(Origin("file", str(path), line), "", message, veils=True)])

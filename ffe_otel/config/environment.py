@@ -14,6 +14,7 @@ from ffe_otel.config.document import Document, Found
 from ffe_otel.config.problems import Origin, Problem
 from ffe_otel.config.schema import keys, nearest, section_at
 from ffe_otel.config.values import BadValueError, parse
+from ffe_otel.config.veils import resembles, veils
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PREFIX = "FFE_OTEL__"
 FILE_SUFFIX = "_file"
+_ALMOST = "FFE_OTEL_"
+_FILE_VARIABLE = "FFE_OTEL_CONFIG"
 
 # Python's OTLP exporters read the timeout in seconds, like our key.
 _STANDARD: Mapping[str, str] = {
@@ -36,6 +39,7 @@ _RESOURCE: Mapping[str, str] = {
     "service.name": "telemetry.service_name",
     "deployment.environment": "telemetry.environment",
     "deployment.environment.name": "telemetry.environment",
+    "ffe.agent.id": "telemetry.agent_id",
 }
 _RATIO_SAMPLERS = frozenset({"", "ffe_otel", "traceidratio", "parentbased_traceidratio"})
 _FIXED_SAMPLERS: Mapping[str, str] = {
@@ -55,9 +59,17 @@ def read_environment(environ: Mapping[str, str]) -> Document:
     """
     document = Document()
     for variable in sorted(environ):
-        if variable.upper().startswith(PREFIX) and environ[variable]:
+        if not environ[variable]:
+            continue
+        if variable.upper().startswith(PREFIX):
             name = variable[len(PREFIX) :].lower().replace("__", ".")
             _set(document, name, environ[variable], variable)
+        elif meant := _meant(variable):
+            problem = f"there is no such variable; did you mean {meant}?"
+            origin = Origin("environment", variable)
+            plain = meant.removeprefix(PREFIX).replace("__", ".").lower()
+            veiling = meant == _FILE_VARIABLE or veils(plain)
+            document.problems.append(Problem(origin, "", problem, veils=veiling))
     for name, text, variable in _standard(environ):
         _set(document, name, text, variable)
     return document
@@ -67,22 +79,37 @@ def _set(document: Document, name: str, text: str, variable: str) -> None:
     origin = Origin("environment", variable)
     key = keys().get(name) or _key_of_file(name)
     if key is None:
-        document.problems.append(Problem(origin, "", _unknown(name)))
+        document.problems.append(Problem(origin, "", _unknown(name), veils=resembles(name)))
         return
     try:
         if key.name != name:
             text = Path(text).read_text(encoding="utf-8").strip()
         document.values[key.name] = Found(parse(key, text), origin)
-    except (BadValueError, UnicodeDecodeError) as error:
-        document.problems.append(Problem(origin, key.name, str(error)))
-    except OSError as error:
-        problem = f"cannot read {text}: {error.strerror}"
-        document.problems.append(Problem(origin, key.name, problem))
+    except BadValueError as error:
+        document.problems.append(Problem(origin, key.name, str(error), veils=veils(key.name)))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        # What is no path may be the secret itself.
+        shown = text if Path(text).is_absolute() else "the file that it names"
+        problem = f"cannot read {shown}: {reason}"
+        document.problems.append(Problem(origin, key.name, problem, veils=veils(key.name)))
 
 
 def _key_of_file(name: str) -> Key | None:
     key = keys().get(name.removesuffix(FILE_SUFFIX))
     return key if key is not None and key.secret else None
+
+
+def _meant(variable: str) -> str:
+    """The variable that one with underscores too few was meant to be; empty when it is none."""
+    folded = variable.upper()
+    if folded == f"{_FILE_VARIABLE}_FILE":
+        return _FILE_VARIABLE
+    if not folded.startswith(_ALMOST) or folded == _FILE_VARIABLE:
+        return ""
+    squeezed = folded.removeprefix(_ALMOST).replace("_", "")
+    near = (name for name in keys() if name.replace(".", "").replace("_", "").upper() == squeezed)
+    return next((PREFIX + name.replace(".", "__").upper() for name in near), "")
 
 
 def _unknown(name: str) -> str:

@@ -15,14 +15,19 @@ from typing import Any
 
 
 def option(default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = (),  # noqa: A002
-           minimum: float | None = None, maximum: float | None = None) -> Any:  # fmt: skip
-    """A field with its documentation and the limits the loader checks."""
+           minimum: float | None = None, maximum: float | None = None,
+           unused: bool = False) -> Any:  # fmt: skip
+    """A field with its documentation and the limits the loader checks.
+
+    ``unused`` is for keys that are accepted and have no effect yet.
+    """
     metadata = {
         "help": help,
         "secret": secret,
         "choices": choices,
         "minimum": minimum,
         "maximum": maximum,
+        "unused": unused,
     }
     if isinstance(default, type) or callable(default):
         return field(default_factory=default, metadata=metadata)
@@ -63,9 +68,9 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class LogTiers:
-    hot_tier_days: int = option(7, "days in fast storage", minimum=1)
-    warm_tier_days: int = option(30, "days in archive", minimum=1)
-    cold_tier_days: int = option(365, "days in deep archive", minimum=1)
+    hot_tier_days: int = option(7, "days in fast storage", minimum=1, unused=True)
+    warm_tier_days: int = option(30, "days in archive", minimum=1, unused=True)
+    cold_tier_days: int = option(365, "days in deep archive", minimum=1, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class InfluxDB:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    agent_state: float = option(5.0, "seconds between agent state events", minimum=0.1)
+    agent_state: float = option(5.0, "seconds between agent state events", minimum=0.1, unused=True)
     api_metrics: float = option(1.0, "seconds between exports of traces and logs", minimum=0.1)
     resource_metrics: float = option(10.0, "seconds between exports of metrics", minimum=0.1)
 
@@ -127,16 +132,16 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class RefreshRates:
-    fast: float = option(2.0, "active trades, agent state; seconds", minimum=0.1)
-    medium: float = option(5.0, "portfolio, risk checks; seconds", minimum=0.1)
-    slow: float = option(10.0, "market data; seconds", minimum=0.1)
-    lazy: float = option(30.0, "performance; seconds", minimum=0.1)
+    fast: float = option(2.0, "active trades, agent state; seconds", minimum=0.1, unused=True)
+    medium: float = option(5.0, "portfolio, risk checks; seconds", minimum=0.1, unused=True)
+    slow: float = option(10.0, "market data; seconds", minimum=0.1, unused=True)
+    lazy: float = option(30.0, "performance; seconds", minimum=0.1, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Grafana:
-    enabled: bool = option(True, "Grafana is used")
-    url: str = option("http://localhost:3000", "server")
+    enabled: bool = option(True, "Grafana is used", unused=True)
+    url: str = option("http://localhost:3000", "server", unused=True)
     refresh_rates: RefreshRates = option(RefreshRates, "refresh rates")
 
 
@@ -147,27 +152,29 @@ class Dashboards:
 
 @dataclass(frozen=True, slots=True)
 class Telegram:
-    enabled: bool = option(False, "send alerts to Telegram")
-    bot_token: str = option("", "bot token", secret=True)
-    chat_id: str = option("", "chat", secret=True)
+    enabled: bool = option(False, "send alerts to Telegram", unused=True)
+    bot_token: str = option("", "bot token", secret=True, unused=True)
+    chat_id: str = option("", "chat", secret=True, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    enabled: bool = option(False, "send alerts by e-mail")
-    smtp_host: str = option("smtp.gmail.com", "SMTP server")
-    smtp_port: int = option(587, "SMTP port", minimum=1, maximum=65535)
-    from_address: str = option("alerts@ffe.local", "sender")
-    to_addresses: tuple[str, ...] = option(("admin@example.com",), "recipients")
-    username: str = option("", "SMTP user")
-    password: str = option("", "SMTP password", secret=True)
+    enabled: bool = option(False, "send alerts by e-mail", unused=True)
+    smtp_host: str = option("smtp.gmail.com", "SMTP server", unused=True)
+    smtp_port: int = option(587, "SMTP port", minimum=1, maximum=65535, unused=True)
+    from_address: str = option("alerts@ffe.local", "sender", unused=True)
+    to_addresses: tuple[str, ...] = option(("admin@example.com",), "recipients", unused=True)
+    username: str = option("", "SMTP user", unused=True)
+    password: str = option("", "SMTP password", secret=True, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class PagerDuty:
-    enabled: bool = option(False, "page through PagerDuty")
-    routing_key: str = option("", "Events API v2 routing key", secret=True)
-    service_key: str = option("", "the original document's name of routing_key", secret=True)
+    enabled: bool = option(False, "page through PagerDuty", unused=True)
+    routing_key: str = option("", "Events API v2 routing key", secret=True, unused=True)
+    service_key: str = option(
+        "", "the original document's name of routing_key", secret=True, unused=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,51 +186,53 @@ class Channels:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    api_latency_p95_seconds: float = option(10.0, "p95 of API calls", minimum=0)
+    api_latency_p95_seconds: float = option(10.0, "p95 of API calls", minimum=0, unused=True)
     agent_stuck_duration_seconds: float = option(300.0, "no transition for so long", minimum=0)
-    memory_usage_percent: float = option(90.0, "memory", minimum=0, maximum=100)
-    disk_usage_percent: float = option(90.0, "disk", minimum=0, maximum=100)
-    failure_rate_percent: float = option(10.0, "failed requests", minimum=0, maximum=100)
+    memory_usage_percent: float = option(90.0, "memory", minimum=0, maximum=100, unused=True)
+    disk_usage_percent: float = option(90.0, "disk", minimum=0, maximum=100, unused=True)
+    failure_rate_percent: float = option(
+        10.0, "failed requests", minimum=0, maximum=100, unused=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
-    enabled: bool = option(True, "alerting")
+    enabled: bool = option(True, "alerting", unused=True)
     channels: Channels = option(Channels, "channels")
     thresholds: Thresholds = option(Thresholds, "thresholds")
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    redis_url: str = option("redis://localhost:6379", "Redis", secret=True)
-    market_data_ttl: int = option(60, "seconds", minimum=0)
-    llm_response_ttl: int = option(300, "seconds", minimum=0)
+    redis_url: str = option("redis://localhost:6379", "Redis", secret=True, unused=True)
+    market_data_ttl: int = option(60, "seconds", minimum=0, unused=True)
+    llm_response_ttl: int = option(300, "seconds", minimum=0, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class AutoTuning:
-    enabled: bool = option(True, "suggest configuration changes")
-    learning_rate: float = option(0.1, "step of a suggestion", minimum=0, maximum=1)
+    enabled: bool = option(True, "suggest configuration changes", unused=True)
+    learning_rate: float = option(0.1, "step of a suggestion", minimum=0, maximum=1, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    auto_scale_thread_pool: bool = option(True, "scale concurrent trades with load")
-    min_concurrent_trades: int = option(1, "lower bound", minimum=1)
-    max_concurrent_trades: int = option(5, "upper bound", minimum=1)
+    auto_scale_thread_pool: bool = option(True, "scale concurrent trades with load", unused=True)
+    min_concurrent_trades: int = option(1, "lower bound", minimum=1, unused=True)
+    max_concurrent_trades: int = option(5, "upper bound", minimum=1, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyDetection:
-    enabled: bool = option(True, "anomaly detection")
-    model_path: str = option("models/anomaly_detector.pkl", "model file")
-    sensitivity: float = option(0.7, "0 (quiet) to 1 (eager)", minimum=0, maximum=1)
+    enabled: bool = option(True, "anomaly detection", unused=True)
+    model_path: str = option("models/anomaly_detector.pkl", "model file", unused=True)
+    sensitivity: float = option(0.7, "0 (quiet) to 1 (eager)", minimum=0, maximum=1, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
 class FailurePrediction:
-    enabled: bool = option(False, "failure prediction")
-    lookback_hours: float = option(24.0, "history used", minimum=0)
+    enabled: bool = option(False, "failure prediction", unused=True)
+    lookback_hours: float = option(24.0, "history used", minimum=0, unused=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +243,7 @@ class MachineLearning:
 
 @dataclass(frozen=True, slots=True)
 class Optimization:
-    enabled: bool = option(True, "optimization engine")
+    enabled: bool = option(True, "optimization engine", unused=True)
     cache: Cache = option(Cache, "cache")
     auto_tuning: AutoTuning = option(AutoTuning, "tuning")
     resources: Resources = option(Resources, "resources")
@@ -281,6 +290,7 @@ class Redaction:
     rules_file: str = option("", "YAML file with additional rules")
     allow_query_parameters: tuple[str, ...] = option((), "query parameters kept as they are")
     secrets: tuple[str, ...] = option((), "literal values to mask wherever they occur", secret=True)
+    skeletons_only: bool = option(False, "send only ids, times, names of ours and statuses")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Source = Literal["default", "file", "environment", "argument"]
 
@@ -44,15 +45,29 @@ class Problem:
         origin: where it stands.
         key: dotted key, empty when the file as a whole is meant.
         message: what is wrong and what to do about it.
+        veils: nobody can know any more what the operator wanted to be hidden.
+        resets: further keys that cannot be used because of it.
     """
 
     origin: Origin
     key: str
     message: str
+    veils: bool = False
+    resets: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         subject = f"{self.key}: " if self.key else ""
         return f"{self.origin}: {subject}{self.message}"
+
+
+TOLD = "_FFE_OTEL_TOLD"
+"""The variable in which programs tell those they start which problems have been named."""
+
+
+def digest(problems: Iterable[Problem]) -> str:
+    """Tells lists of problems apart."""
+    text = "\n".join(map(str, problems))
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 class ConfigError(ValueError):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ffe_otel.config.problems import Origin
 
 MASK = "****"
+NO_EFFECT = "no effect yet"
+ONLY_SKELETONS = "redaction: only skeletons go out: ids, times, names of ours and statuses"
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s]*):[^/@\s]+@")
 
 
@@ -27,20 +29,29 @@ class Setting:
         value: the value in YAML's notation; a secret that is set shows as ``****``.
         origin: where the value came from.
         help: one line about the key.
+        unused: it is accepted and has no effect yet.
     """
 
     key: str
     value: str
     origin: Origin
     help: str
+    unused: bool = False
 
 
 def describe(loaded: LoadedConfig) -> list[Setting]:
     """Every key of the model in its order."""
     return [
-        Setting(name, _shown(key, _lookup(loaded, name)), loaded.origins[name], key.help)
+        Setting(
+            name, _shown(key, _lookup(loaded, name)), loaded.origins[name], key.help, key.unused
+        )
         for name, key in keys().items()
     ]
+
+
+def without_effect(loaded: LoadedConfig) -> list[Setting]:
+    """What somebody has set although nothing reads it yet."""
+    return [row for row in describe(loaded) if row.unused and row.origin.source != "default"]
 
 
 def _lookup(loaded: LoadedConfig, name: str) -> Any:

@@ -36,6 +36,7 @@ class Key:
         kind: what values it takes; a table is a list of mappings of the keys in ``row``.
         minimum: least value, inclusive, or None.
         maximum: greatest value, inclusive, or None.
+        unused: nothing reads it yet.
         row: keys of one table row, None for every other kind.
     """
 
@@ -47,6 +48,7 @@ class Key:
     choices: tuple[str, ...]
     minimum: float | None
     maximum: float | None
+    unused: bool
     row: Section | None = None
 
 
@@ -163,5 +165,6 @@ def _member(field: dataclasses.Field[Any], hint: Any, name: str) -> Key | Sectio
         choices=meta["choices"],
         minimum=meta["minimum"],
         maximum=meta["maximum"],
+        unused=meta["unused"],
         row=row,
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ffe_otel.config.schema import Key, Kind
 
 _SCALARS = frozenset({"integer", "number", "boolean"})
+# More than any setting can mean, and less than what overflows where it is used.
+_LARGEST: Mapping[Kind, float] = {"integer": 2.0**53, "number": 1e9}
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -133,9 +135,15 @@ def _integer(key: Key, value: object) -> int:
 
 
 def _number(key: Key, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(key, value)
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _wrong(key, value)
+    return number
 
 
 def _boolean(key: Key, value: object) -> bool:
@@ -174,6 +182,9 @@ _CONVERTERS: Mapping[Kind, Callable[[Key, object], Any]] = {
 
 def _limited(key: Key, value: Any) -> Any:
     low, high = key.minimum, key.maximum
+    largest = _LARGEST.get(key.kind)
+    if largest is not None and high is None and value > largest:
+        raise BadValueError(f"expected {_NOUNS[key.kind]} of at most {largest:.0f}")
     if (low is not None and value < low) or (high is not None and value > high):
         raise BadValueError(f"expected {expectation(key)}, got {shown(key, value)}")
     return value

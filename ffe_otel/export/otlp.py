@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.util.re import parse_env_headers
 
 from ffe_otel import semconv
+from ffe_otel.config.urls import completed
 from ffe_otel.export.families import prometheus_name
 from ffe_otel.export.prometheus import is_ours, keep
 from ffe_otel.export.session import COMPRESSIONS, DeadlineSession
@@ -77,14 +78,14 @@ class _Settings:
 
 def endpoint(config: Config, signal: str) -> str:
     """The URL that ``traces``, ``metrics`` or ``logs`` are sent to."""
-    own = _environment(signal, "ENDPOINT", common=False)
+    own = environment(signal, "ENDPOINT", common=False)
     if own:
-        return own
-    base = _environment(signal, "ENDPOINT") or config.telemetry.otlp_endpoint
-    return f"{base.rstrip('/')}/v1/{signal}"
+        return completed(own)[0] or own
+    base = environment(signal, "ENDPOINT") or config.telemetry.otlp_endpoint
+    return f"{(completed(base)[0] or base).rstrip('/')}/v1/{signal}"
 
 
-def _environment(signal: str, name: str, *, common: bool = True) -> str:
+def environment(signal: str, name: str, *, common: bool = True) -> str:
     """The variable of the signal, else that of all signals; empty means not set."""
     own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
     return own or (os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip() if common else "")
@@ -92,11 +93,11 @@ def _environment(signal: str, name: str, *, common: bool = True) -> str:
 
 def _settings(config: Config, signal: Signal) -> _Settings:
     url = endpoint(config, signal)
-    given = parse_env_headers(_environment(signal, "HEADERS"), liberal=True)
+    given = parse_env_headers(environment(signal, "HEADERS"), liberal=True)
     configured = config.telemetry.otlp_headers
     headers = {**{key.lower(): value for key, value in configured.items()}, **given}
     timeout = config.telemetry.otlp_timeout_seconds
-    if text := _environment(signal, "TIMEOUT"):
+    if text := environment(signal, "TIMEOUT"):
         try:
             timeout = float(text)
         except ValueError:
@@ -112,7 +113,7 @@ def _settings(config: Config, signal: Signal) -> _Settings:
 
 def compression(signal: str) -> str:
     """What the standard variables say: ``gzip``, ``deflate``, ``none``, or nothing."""
-    text = _environment(signal, "COMPRESSION").lower()
+    text = environment(signal, "COMPRESSION").lower()
     if not text or text == "none" or text in COMPRESSIONS:
         return text
     _say_unknown(text)
@@ -146,14 +147,14 @@ def transport(config: Config, signal: Signal, grpc: Callable[[], Any] | None = N
     """
     settings = _settings(config, signal)
     if grpc is not None:
-        endpoint = _environment(signal, "ENDPOINT") or _GRPC_ENDPOINT
+        endpoint = environment(signal, "ENDPOINT") or _GRPC_ENDPOINT
         make = partial(grpc, **grpc_options(signal))
         return GrpcTransport(signal, endpoint.rpartition("@")[2], settings.timeout, make)
     session = DeadlineSession(compression=settings.packing, loopback=settings.loopback)
-    if certificate := _environment(signal, "CERTIFICATE"):
+    if certificate := environment(signal, "CERTIFICATE"):
         session.verify = certificate
-    if client := _environment(signal, "CLIENT_CERTIFICATE"):
-        key = _environment(signal, "CLIENT_KEY")
+    if client := environment(signal, "CLIENT_CERTIFICATE"):
+        key = environment(signal, "CLIENT_KEY")
         session.cert = (client, key) if key else client
     return HttpTransport(
         signal, settings.endpoint, settings.target, settings.headers, settings.timeout, session
@@ -275,27 +276,25 @@ def log_processor(
 
 def queue_size(config: Config, prefix: str) -> int:
     """Records that wait at most in front of the spool; ``<prefix>_MAX_QUEUE_SIZE`` wins."""
+    return _whole(os.environ.get(f"{prefix}_MAX_QUEUE_SIZE", ""), config.limits.queue_size)
+
+
+def _whole(text: str, otherwise: int) -> int:
     try:
-        return max(1, int(os.environ[f"{prefix}_MAX_QUEUE_SIZE"]))
-    except (KeyError, ValueError):
-        return config.limits.queue_size
+        return max(1, int(text))
+    except ValueError:
+        return otherwise
 
 
 def _batch_arguments(config: Config, prefix: str) -> dict[str, Any]:
-    size = config.limits.queue_size
-    wanted: Mapping[str, tuple[str, float]] = {
-        "MAX_QUEUE_SIZE": ("max_queue_size", size),
-        "SCHEDULE_DELAY": (
-            "schedule_delay_millis",
-            config.metrics.intervals.api_metrics * 1000,
-        ),
-        "MAX_EXPORT_BATCH_SIZE": ("max_export_batch_size", min(_BATCH, size)),
-    }
-    return {
-        argument: value
-        for variable, (argument, value) in wanted.items()
-        if not os.environ.get(f"{prefix}_{variable}")
-    }
+    size = queue_size(config, prefix)
+    arguments: dict[str, Any] = {"max_queue_size": size}
+    # The SDK makes no processor whose batches are larger than its queue.
+    batch = _whole(os.environ.get(f"{prefix}_MAX_EXPORT_BATCH_SIZE", ""), _BATCH)
+    arguments["max_export_batch_size"] = min(batch, size)
+    if not os.environ.get(f"{prefix}_SCHEDULE_DELAY"):
+        arguments["schedule_delay_millis"] = config.metrics.intervals.api_metrics * 1000
+    return arguments
 
 
 def metric_reader(

@@ -20,12 +20,12 @@ class Patches:
         self._active = True
         self._replaced: list[tuple[Any, str, object, object]] = []
 
-    def wrap(self, owner: type, name: str, wrapper: Callable[..., Any]) -> None:
-        """Wrap a method of a class.
+    def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+        """Wrap a method of a class, or a function of a module.
 
         Args:
-            owner: the class; instances that exist already are affected as well.
-            name: the method.
+            owner: the class or module; instances that exist already are affected as well.
+            name: the method or function.
             wrapper: called with (wrapped, instance, args, kwargs).
         """
         # Somebody may wrap our wrapper, so that it stays in place at the end: then it has

@@ -196,13 +196,14 @@ class MetricsPage:
 
     def _listen(self, first: int) -> bool:
         last = first + _PORTS_TRIED if first else 1
-        problem: OSError | None = None
+        problem: Exception | None = None
         for port in range(first, min(last, 65536)):
             try:
                 server = make_server(
                     self._config.host, port, self._app(), _Server, handler_class=_Quiet
                 )
-            except OSError as error:
+            # A host's name that is none is a value of a wrong kind to Python.
+            except (OSError, ValueError) as error:
                 problem = error
                 continue
             with self._lock:

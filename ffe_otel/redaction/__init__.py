@@ -8,7 +8,7 @@ from ffe_otel.redaction.catalogue import (
     Rule,
     load_catalogue,
 )
-from ffe_otel.redaction.configured import configured_redactor
+from ffe_otel.redaction.configured import configured_redactor, understood
 from ffe_otel.redaction.harvest import harvest_literals, harvest_settings
 from ffe_otel.redaction.plugins import configured_catalogue
 from ffe_otel.redaction.redactor import Redactor
@@ -27,4 +27,5 @@ __all__ = [
     "harvest_literals",
     "harvest_settings",
     "load_catalogue",
+    "understood",
 ]

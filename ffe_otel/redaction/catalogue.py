@@ -236,7 +236,9 @@ def _parse(text: str, source: str) -> _Document:
     try:
         document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:
-        raise CatalogueError(f"{source}: not YAML: {error}") from error
+        raise CatalogueError(f"{source}: not YAML: {_reason(error)}") from None
+    except RecursionError:
+        raise CatalogueError(f"{source}: nested too deeply") from None
     if not isinstance(document, dict) or not isinstance(document.get("rules", []), list):
         raise CatalogueError(f"{source}: a list under the key 'rules' is needed")
     if unknown := sorted(set(map(str, document)) - _SECTIONS):
@@ -248,6 +250,13 @@ def _parse(text: str, source: str) -> _Document:
         _lists(document, "jurisdictions", source),
         _allow_list(document, source),
     )
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the text, which may be a secret."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    place = f" in line {mark.line + 1}" if mark else ""
+    return f"{getattr(error, 'problem', None) or 'unreadable'}{place}"
 
 
 def _lists(document: Mapping[str, Any], section: str, source: str) -> dict[str, tuple[str, ...]]:
@@ -282,7 +291,8 @@ def _rules(entries: Sequence[Any], source: str) -> Iterator[Rule]:
     for number, entry in enumerate(entries, 1):
         where = f"{source}: rule {number}"
         if not isinstance(entry, dict):
-            raise CatalogueError(f"{where}: a mapping is needed, not {entry!r}")
+            kind = type(entry).__name__
+            raise CatalogueError(f"{where}: a mapping is needed, not a {kind}")
         where += f" ({entry.get('id', 'without id')})"
         rule = _rule(entry, where)
         for problem in problems(rule):
@@ -303,6 +313,7 @@ def _rule(entry: Mapping[str, Any], where: str) -> Rule:
             isinstance(given, tuple) and not all(isinstance(item, str) for item in given)
         ):
             what = "list of texts" if expected is tuple else expected.__name__
-            raise CatalogueError(f"{where}: {name} must be a {what}, not {value!r}")
+            kind = type(value).__name__
+            raise CatalogueError(f"{where}: {name} must be a {what}, not a {kind}")
         arguments[name] = given
     return Rule(**arguments)

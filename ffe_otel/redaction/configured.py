@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
+from ffe_otel.config.problems import Problem
+from ffe_otel.config.veils import SKELETONS, veils
+from ffe_otel.redaction.catalogue import CatalogueError
 from ffe_otel.redaction.harvest import harvest_literals, harvest_settings
-from ffe_otel.redaction.plugins import configured_catalogue
+from ffe_otel.redaction.plugins import configured_catalogue, load_plugins
 from ffe_otel.redaction.redactor import Redactor
+from ffe_otel.redaction.withholding import WithholdingRedactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ffe_otel.config import Config
+    from ffe_otel.config import Config, LoadedConfig
 
 
 def configured_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
@@ -28,7 +32,8 @@ def configured_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
             cannot be used.
     """
     options = config.redaction
-    return Redactor(
+    kind = WithholdingRedactor if options.skeletons_only else Redactor
+    return kind(
         configured_catalogue(options),
         literals=(
             *options.secrets,
@@ -36,4 +41,48 @@ def configured_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
             *harvest_literals(environ),
         ),
         allow_query_parameters=options.allow_query_parameters,
+    )
+
+
+def understood(loaded: LoadedConfig) -> LoadedConfig:
+    """A configuration whose section ``redaction`` a redactor can be built of.
+
+    A rule to be switched off that does not exist is left out. Where a rule, a class or a rule
+    file to be used is not understood, nobody knows what it was to hide: then
+    ``redaction.skeletons_only`` is on. What is wrong stands among the problems.
+    """
+    options, plugins = loaded.config.redaction, load_plugins()
+    problems: list[Problem] = []
+    kept: dict[str, Any] = {
+        "disabled_rules": (), "enabled_rules": (), "classes": (), "jurisdiction": "",
+        "rules_file": "",
+    }  # fmt: skip
+
+    def works(name: str, value: object) -> bool:
+        try:
+            configured_catalogue(replace(options, **{**kept, name: value}), plugins)
+        except Exception as error:  # noqa: BLE001 - a file of the user's and code of others
+            key = f"redaction.{name}"
+            reason = str(error) if isinstance(error, CatalogueError) else type(error).__name__
+            message = reason.removeprefix(f"{key}: ")
+            problems.append(Problem(loaded.origins[key], key, message, veils=veils(key)))
+            return False
+        return True
+
+    for name in ("rules_file", "jurisdiction"):
+        text = getattr(options, name)
+        if text and works(name, text):
+            kept[name] = text
+    for name in ("enabled_rules", "classes", "disabled_rules"):
+        kept[name] = tuple(each for each in getattr(options, name) if works(name, (each,)))
+    veiled = options.skeletons_only or any(problem.veils for problem in problems)
+    redaction = replace(options, **kept, skeletons_only=veiled)
+    origins = {**loaded.origins}
+    if veiled and not options.skeletons_only:
+        origins[SKELETONS] = next(problem.origin for problem in problems if problem.veils)
+    return replace(
+        loaded,
+        config=replace(loaded.config, redaction=redaction),
+        origins=origins,
+        problems=(*loaded.problems, *problems),
     )

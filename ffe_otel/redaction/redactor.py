@@ -58,7 +58,12 @@ class Redactor:
 
     Thread-safe. Nothing public raises: what cannot be redacted is replaced as a whole and
     counted in :meth:`failures`.
+
+    Attributes:
+        withholds: nothing but skeletons passes; see ``ffe_otel.redaction.withholding``.
     """
+
+    withholds = False
 
     def __init__(
         self,
@@ -157,6 +162,11 @@ class Redactor:
         except Exception:  # noqa: BLE001 - fail closed, whatever it was
             self.failed(surface)
             return {}
+
+    def wants_metric(self, name: str) -> bool:
+        """Whether a metric of that name may be shown at all."""
+        del name
+        return True
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """How often which rule hid something on which surface.

@@ -83,7 +83,7 @@ def test_an_unknown_key_names_the_nearest_valid_one(problems, text, near):
         ("telemetry: {sampling_ratio: 2}", "expected a number from 0 to 1, got 2"),
         ("telemetry: {otlp_headers: [a]}", "expected a mapping of names to texts"),
         ("telemetry: {otlp_headers: {a: 1}}", "expected a mapping of names to texts"),
-        ("telemetry: {otlp_endpoint: 'localhost:4318'}", "expected a URL"),
+        ("telemetry: {otlp_endpoint: 'http://'}", "expected a URL"),
         ("metrics: {prometheus: {path: metrics}}", "expected a path that begins with /"),
         ("logging: {correlation_id_header: 'a b'}", "expected the name of an HTTP header"),
         ("logging: {async_logging: maybe}", "expected true or false, got 'maybe'"),
@@ -259,7 +259,7 @@ def test_a_substituted_value_is_checked_like_any_other(problems):
         ("FFE_OTEL__LLM__PRICES", "x", "llm.prices: is a table, which only the configuration"),
         ("OTEL_TRACES_SAMPLER_ARG", "7", "telemetry.sampling_ratio: expected a number from 0 to"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "novalue", "telemetry.otlp_headers: expected name=value"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "expected a URL"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "htp://collector:4318", "expected a URL"),
     ],
 )
 def test_a_bad_variable_is_named(problems, variable, text, expected):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ffe_otel.config import Config, ConfigError, load_config
+from ffe_otel.config import Config, ConfigError, load_config, load_usable
 from ffe_otel.config.model import Price
 from ffe_otel.config.schema import keys
 
@@ -150,7 +150,10 @@ def test_a_variable_sets_its_key(write, variable, key, text, value):
 def test_the_sampler_argument_of_a_foreign_sampler_is_not_ours(write):
     environ = {"OTEL_TRACES_SAMPLER": "jaeger_remote", "OTEL_TRACES_SAMPLER_ARG": "endpoint=x"}
 
-    assert load_config(environ=environ).config.telemetry.sampling_ratio == 1.0
+    loaded = load_usable(environ=environ)
+
+    assert loaded.config.telemetry.sampling_ratio == 1.0
+    assert [problem.origin.place for problem in loaded.problems] == ["OTEL_TRACES_SAMPLER"]
 
 
 def test_service_name_wins_over_resource_attributes_and_our_variable(write):

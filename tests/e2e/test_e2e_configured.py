@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -169,15 +167,15 @@ def test_the_metrics_page_makes_way_for_the_engine_s_port(tmp_path: Path) -> Non
     assert "made way" in done.stdout
 
 
-def test_an_unknown_exporter_is_named(tmp_path: Path) -> None:
-    script = tmp_path / "program.py"
-    script.write_text("import ffe_otel\nffe_otel.install()\n")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=os.environ | {"OTEL_TRACES_EXPORTER": "otpl"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def test_an_unknown_exporter_is_named_and_the_others_are_used(sink: Sink, tmp_path: Path) -> None:
+    done = run(
+        CYCLE,
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        OTEL_TRACES_EXPORTER="jaeger",
+        OTEL_LOGS_EXPORTER="otpl,otlp",
     )
-    assert "OTEL_TRACES_EXPORTER names 'otpl', which is not installed; there are:" in done.stderr
+    assert done.stderr.count("OTEL_TRACES_EXPORTER: nothing that is installed is called") == 1
+    assert done.stderr.count("OTEL_LOGS_EXPORTER: nothing that is installed is called") == 1
+    assert {span.name for span in sink.spans()} == {"ffe.cycle", "ffe.phase.perception"}
+    assert sink.logs()

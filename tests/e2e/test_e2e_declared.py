@@ -176,27 +176,28 @@ def test_a_disabled_file_captures_nothing(sink: Sink, tmp_path: Path) -> None:
     assert sink.bodies == []
 
 
-def test_a_file_that_cannot_be_used_leaves_nothing_behind(sink: Sink, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_said_and_left_out(sink: Sink, tmp_path: Path) -> None:
     unknown = {"readers": [{"periodic": {"exporter": {"nowhere": None}}}]}
     file = declare(tmp_path, sink, "tracer_provider", meter_provider=unknown)
-    run(
+    done = run(
         """
-        import threading
         import ffe_otel
         from opentelemetry import propagate
         before = propagate.get_global_textmap()
-        try:
-            ffe_otel.install()
-        except Exception as error:
-            assert "nowhere" in str(error), error
-        else:
-            raise AssertionError("was installed")
+        handle = ffe_otel.install()
+        with ffe_otel.cycle():
+            pass
+        handle.uninstall()
         assert ffe_otel.current_cycle() is None and propagate.get_global_textmap() is before
-        assert threading.active_count() == 1, threading.enumerate()
         """,
         tmp_path,
         OTEL_CONFIG_FILE=file,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
     )
+    assert "OTEL_CONFIG_FILE cannot be used" in done.stderr
+    assert "nowhere" in done.stderr
+    assert [span.name for span in sink.spans()] == ["ffe.cycle"]
+    assert "ffe.ooda.cycle.duration" in sink.metric_names()
 
 
 def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,9 +100,9 @@ def test_switching_off_an_unknown_rule_is_an_error():
         (("id: house-key", "id: House Key"), "id must be 2 to 40 lower-case letters"),
         (("    why: They are printed on errors\n", ""), "why must be given"),
         (("anchors: [hk-]", "anchors: [HK-]"), "anchors must be given: lower-case"),
-        (("anchors: [hk-]", "anchors: hk-"), "anchors must be a list of texts, not 'hk-'"),
+        (("anchors: [hk-]", "anchors: hk-"), "anchors must be a list of texts, not a str"),
         (("anchors: [hk-]", "anchors: [hk-]\n    lead: 99"), "lead must be between 0 and 64"),
-        (("anchors: [hk-]", "anchors: [hk-]\n    lead: x"), "lead must be a int, not 'x'"),
+        (("anchors: [hk-]", "anchors: [hk-]\n    lead: x"), "lead must be a int, not a str"),
         (("{4,20}", "{4,}"), "an unbounded repeat ({n,}) at character 10"),
         (("{4,20}", "{4,1001}"), "a repeat of more than 1000, which RE2 refuses at character 10"),
         (
@@ -117,7 +117,7 @@ def test_switching_off_an_unknown_rule_is_an_error():
         (("kind: shape", "kind: shape\n    colour: red"), "unknown keys colour"),
         (("rules:", "rule:"), "unknown keys rule; there are allow, jurisdictions, rules, version"),
         (("rules:", "rules: {}\nx:"), "a list under the key 'rules' is needed"),
-        (("  - id", "  - just text\n  - id"), "rule 1: a mapping is needed, not 'just text'"),
+        (("  - id", "  - just text\n  - id"), "rule 1: a mapping is needed, not a str"),
         (("rules:", "rules: ["), "not YAML"),
     ],
 )

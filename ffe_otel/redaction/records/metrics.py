@@ -81,8 +81,14 @@ def _scope_metrics(metrics: ScopeMetrics, redactor: Redactor, limit: int | None)
     return replace(
         metrics,
         scope=redactor.shared(metrics.scope, limit, redact),
-        metrics=tuple(_each(metrics.metrics, lambda m: _metric(m, redactor, limit), redactor)),
+        metrics=tuple(
+            _each(_wanted(metrics, redactor), lambda m: _metric(m, redactor, limit), redactor)
+        ),
     )
+
+
+def _wanted(metrics: ScopeMetrics, redactor: Redactor) -> Iterable[Metric]:
+    return (metric for metric in metrics.metrics if redactor.wants_metric(metric.name))
 
 
 def _each(items: Iterable[T], redact: Callable[[T], T], redactor: Redactor) -> Iterator[T]:
@@ -98,14 +104,25 @@ def _metric(metric: Metric, redactor: Redactor, limit: int | None) -> Metric:
     description = redactor.strict_text(metric.description or "", Surface.NAME, limit)
     data: Any = metric.data
     old: Sequence[Any] = data.data_points
-    new = [_point(point, redactor, limit) for point in old]
+    shown = _whole(old, redactor, limit) if redactor.withholds else old
+    new = [_point(point, redactor, limit) for point in shown]
     if name == metric.name and description == (metric.description or "") and _same(old, new):
         return metric
     return replace(metric, name=name, description=description, data=replace(data, data_points=new))
 
 
+def _whole(points: Sequence[Any], redactor: Redactor, limit: int | None) -> Sequence[Any]:
+    """Points whose labels all pass: without some of them two would be one."""
+    return [
+        point
+        for point in points
+        if redactor.strict_mapping(point.attributes or {}, Surface.LABEL, limit)
+        == (point.attributes or {})
+    ]
+
+
 def _same(old: Sequence[Any], new: Sequence[Any]) -> bool:
-    return all(a is b for a, b in zip(old, new, strict=True))
+    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
 
 
 def _point(point: Any, redactor: Redactor, limit: int | None) -> Any:

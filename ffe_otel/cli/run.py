@@ -17,12 +17,13 @@ from ffe_otel.cli.output import note, stop
 from ffe_otel.cli.signals import watched
 from ffe_otel.cli.supervise import Command, CommandError, end_like, find, replace, supervise
 from ffe_otel.config.loader import FILE_VARIABLE
+from ffe_otel.config.problems import TOLD, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ffe_otel.cli.client import Server
-    from ffe_otel.config import Config
+    from ffe_otel.config import Config, LoadedConfig
 
 _NO_COMMAND = (
     "there is no command to run; write it after two dashes, for example: "
@@ -59,10 +60,12 @@ def command(
     words = words[1:] if words[:1] == ("--",) else words
     if not words:
         stop(_NO_COMMAND, 2, as_json=as_json)
-    loaded = load(config_file, as_json=as_json)
-    environ = prepared(os.environ, Path.cwd())
+    # Whatever is wrong with the configuration: an agent that holds positions has to start.
+    config_file = config_file and config_file.expanduser().absolute()
+    loaded = load(config_file, as_json=as_json, usable=True)
+    environ = prepared(_corrected(loaded), Path.cwd())
     if config_file:
-        environ[FILE_VARIABLE] = str(config_file.expanduser().absolute())
+        environ[FILE_VARIABLE] = str(config_file)
     try:
         found = find(words, environ)
         if not serve:
@@ -72,6 +75,18 @@ def command(
         stop(str(error), error.code, as_json=as_json)
     except backend.BackendError as error:
         stop(str(error), 1, as_json=as_json)
+
+
+def _corrected(loaded: LoadedConfig) -> dict[str, str]:
+    """The environment without what cannot be used of it, which has been said."""
+    environ = {**os.environ, **{n: t for n, t in loaded.changes.items() if t is not None}}
+    for name in (name for name, text in loaded.changes.items() if text is None):
+        environ.pop(name, None)
+    left = [p for p in loaded.problems if p.origin.place not in loaded.changes]
+    guessed = [g for g in loaded.guesses if g.origin.place not in loaded.changes]
+    if left or guessed:
+        environ[TOLD] = digest([*left, *guessed])
+    return environ
 
 
 def _beside_server(

@@ -62,6 +62,8 @@ def command(
             "serve.otlp_grpc_port": any_port if otlp_grpc_port is None else otlp_grpc_port,
             "serve.store_path": store,
         },
+        # The server of an engine that is to start in any case.
+        usable=end_when_unused is not None,
     )
     config = loaded.config
     refused = _refused(config)

@@ -48,7 +48,7 @@ def command(*, max_age: float | None, config_file: Path | None, as_json: bool) -
 
     Exit code 0: healthy. 1: no cycle, or the last one is too old. 2: no server answers.
     """
-    config = load(config_file, as_json=as_json).config
+    config = load(config_file, as_json=as_json, usable=True).config
     limit = max_age or config.alerting.thresholds.agent_stuck_duration_seconds
     try:
         answer = find_server(config).get("/api/v1/status")

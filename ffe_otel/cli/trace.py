@@ -38,7 +38,7 @@ def command(*, identifier: str, logs: bool, config_file: Path | None, as_json: b
     identifier = identifier.strip()
     if not identifier:
         stop(_NO_ID, 2, as_json=as_json)
-    config = load(config_file, as_json=as_json).config
+    config = load(config_file, as_json=as_json, usable=True).config
     try:
         trace = _fetch(find_server(config), identifier)
     except NotFoundError as error:

@@ -55,7 +55,7 @@ def test_show_as_json(cli):
 
     assert found["settings"] == [
         {"key": "serve.port", "value": "4319", "origin": "default", "source": "default",
-         "help": "page and API"}
+         "help": "page and API", "effect": ""}
     ]  # fmt: skip
 
 
@@ -76,6 +76,54 @@ def test_check_a_good_file_and_none(cli):
     assert cli("config", "check").output == "✓ no file: all values are defaults\n"
     Path("ffe_otel.yaml").write_text("serve: {port: 1}")
     assert cli("config", "check").output == "✓ ffe_otel.yaml\n"
+
+
+def test_what_has_no_effect_yet_says_so(cli):
+    Path("ffe_otel.yaml").write_text(
+        "alerting: {channels: {telegram: {enabled: true, bot_token: x, chat_id: y}}}\n"
+    )
+    key = "alerting.channels.telegram.enabled"
+
+    checked, shown = cli("config", "check"), cli("config", "show", "--key", key)
+
+    assert checked.exit_code == 0
+    assert f"! ffe_otel.yaml:1: {key}: no effect yet" in checked.output
+    assert "ffe_otel.yaml:1, no effect yet" in shown.output
+    assert key in json.loads(cli("config", "check", "--json").output)["no_effect_yet"]
+    row = json.loads(cli("config", "show", "--key", key, "--json").output)["settings"][0]
+    assert row["effect"] == "no effect yet"
+    assert "no effect yet" not in cli("config", "show", "--key", "serve").output
+
+
+def test_check_says_when_only_skeletons_go_out(cli):
+    Path("ffe_otel.yaml").write_text("redaction: {classes: [finacial]}\nserve: {port: 77}\n")
+
+    checked, shown = cli("config", "check"), cli("config", "show", "--key", "redaction")
+
+    assert checked.exit_code == 1
+    assert "ffe_otel.yaml:1: redaction.classes: nothing is called finacial" in checked.output
+    assert "only skeletons go out" in checked.output
+    assert json.loads(cli("config", "check", "--json").output)["skeletons_only"] is True
+    assert shown.exit_code == 0
+
+
+def test_show_goes_on_with_what_can_be_used(cli):
+    Path("ffe_otel.yaml").write_text("redaction: [\n")
+
+    shown = cli("config", "show", "--key", "redaction.skeletons_only")
+
+    assert shown.exit_code == 0
+    assert "is not valid YAML" in shown.stderr
+    assert "true" in shown.stdout
+
+
+def test_a_guess_is_named_and_no_problem(cli):
+    Path("ffe_otel.yaml").write_text("telemetry: {otlp_endpoint: '127.0.0.1:4318'}\n")
+
+    checked = cli("config", "check")
+
+    assert checked.exit_code == 0
+    assert "names no scheme, so it is http://127.0.0.1:4318" in checked.output
 
 
 def test_check_a_file_that_is_not_there(cli):

@@ -294,14 +294,17 @@ def test_a_misspelt_option_of_ours(cli):
     assert "--srve" in result.output
 
 
-def test_a_wrong_configuration_is_told_before_anything_starts(cli):
+def test_a_wrong_configuration_is_told_and_the_command_starts(start):
     Path("ffe_otel.yaml").write_text("logging: {levle: INFO}")
+    script = "import os; print(os.environ.get('OTEL_PROPAGATORS'))"
+    wrong = {"OTEL_PROPAGATORS": "abc"}
 
-    result = cli("run", "--", "touch", "started")
+    process = start("run", "--", sys.executable, "-c", script, env=wrong)
+    out, err = process.communicate()
 
-    assert result.exit_code == 2
-    assert "ffe_otel.yaml:1: logging.levle: unknown key" in result.output
-    assert not Path("started").exists()
+    assert (process.returncode, out) == (0, "None\n")
+    assert err.count("ffe_otel.yaml:1: logging.levle: unknown key") == 1
+    assert err.count("OTEL_PROPAGATORS: nothing that is installed is called 'abc'") == 1
 
 
 def test_the_named_configuration_reaches_the_command(start):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,12 +21,17 @@ from ffe_otel.cli.doctor.selection import selection
 from ffe_otel.cli.doctor.trial import trial
 from ffe_otel.cli.options import common
 from ffe_otel.cli.output import clean, dim, echo_json, mark, table
-from ffe_otel.config import Config, ConfigError, load_config
+from ffe_otel.config import load_usable
+from ffe_otel.config.report import NO_EFFECT, ONLY_SKELETONS, without_effect
+from ffe_otel.config.veils import SKELETONS
+from ffe_otel.redaction import understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from ffe_otel.cli.output import State
+    from ffe_otel.config import Config
 
 
 @click.command("doctor", short_help="Check the installation and its surroundings.")
@@ -68,18 +72,26 @@ def _sections(file: Path | None, *, really_import: bool) -> Iterator[tuple[str, 
 
 
 def _configuration(file: Path | None) -> tuple[Config, list[Check]]:
-    """The configuration, or the defaults when it is wrong."""
-    try:
-        loaded = load_config(file)
-    except ConfigError as error:
-        checks = [
-            Check("config", "fail", str(problem), "'ffe-otel config check' checks it again")
-            for problem in error.problems
-        ]
-        places = {name: os.environ.get(name, "") for name in ("HOME", "XDG_STATE_HOME")}
-        return load_config(Path(os.devnull), environ=places).config, checks
-    where = str(loaded.path) if loaded.path else "no file: all values are defaults"
-    return loaded.config, [Check("config", "ok", where)]
+    """What can be used of the configuration, and what is wrong with the rest."""
+    loaded = understood(load_usable(file))
+    again = "'ffe-otel config check' checks it again"
+    checks = [Check("config", "fail", str(problem), again) for problem in loaded.problems]
+    if not checks:
+        where = str(loaded.path) if loaded.path else "no file: all values are defaults"
+        checks.append(Check("config", "ok", where))
+    checks += [
+        Check("config", "warn", str(guess), "write the URL as it is meant")
+        for guess in loaded.guesses
+    ]
+    checks += [
+        Check("config", "warn", f"{row.origin}: {row.key}: {NO_EFFECT}")
+        for row in without_effect(loaded)
+    ]
+    if loaded.config.redaction.skeletons_only:
+        wanted = loaded.origins[SKELETONS].source != "default" and not loaded.problems
+        remedy = "" if wanted else "correct what is wrong above"
+        checks.append(Check("redaction", "warn" if wanted else "fail", ONLY_SKELETONS, remedy))
+    return loaded.config, checks
 
 
 def _print(name: str, checks: Iterable[Check]) -> None:

@@ -36,6 +36,7 @@ from ffe_otel.capture.process_metrics import observe_process
 from ffe_otel.capture.start import say
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import otlp, prometheus, seams
+from ffe_otel.export.room import Room
 from ffe_otel.export.spool.exporters import is_spooled
 from ffe_otel.export.spool.outbox import Outbox
 from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
@@ -93,6 +94,7 @@ class Assembly:
         self._handle = handle
         self._set_global = set_global
         self._late: LoggerProvider | None = None
+        self._room = Room(config.limits.queue_bytes)
 
     def build(self, *, hooks: bool) -> None:
         """Build all stages, or none where ``OTEL_CONFIG_FILE`` says so."""
@@ -213,6 +215,7 @@ class Assembly:
         provider = FfeMeterProvider(
             metric_readers=readers, resource=resource, shutdown_on_exit=False
         )
+        provider.measurements.room = self._room
         self._handle.meter_provider = provider
         current = metrics.get_meter_provider() if self._set_global else provider
         if current is not provider and not existing.is_somebodys(current):
@@ -247,7 +250,11 @@ class Assembly:
         """A processor that ends at the spool, in the configured bounds."""
         make: Callable[..., T] = kind
         return make(
-            exporter, self._seams.seam, otlp.queue_size(self._config, prefix), self._seams.share
+            exporter,
+            self._seams.seam,
+            otlp.queue_size(self._config, prefix),
+            self._seams.share,
+            self._room,
         )
 
     def _declaration(self) -> OpenTelemetryConfiguration | None:
@@ -292,6 +299,8 @@ class Assembly:
             return False
         provider = current if isinstance(current, FfeTracerProvider) else built.tracer_provider
         self._use_tracer_provider(provider, built.tracer_provider.processors.take(), current)
+        if isinstance(built.meter_provider, FfeMeterProvider):
+            built.meter_provider.measurements.room = self._room
         self._handle.meter_provider = built.meter_provider
         self._handle.logger_provider = built.logger_provider
         return True
@@ -339,6 +348,7 @@ class Assembly:
             log_context,
             self._late,
             meters.measurements.drain if isinstance(meters, FfeMeterProvider) else lambda: None,
+            self._room,
         )
         self._handle.log_capture = capture
         self._stack.callback(capture)

@@ -81,7 +81,9 @@ class Logging:
     rotation: Rotation = option(Rotation, "rotation of the log file")
     retention: LogTiers = option(LogTiers, "retention tiers")
     async_logging: bool = option(True, "write on a thread of our own")
-    buffer_size: int = option(8192, "log records held in memory before drops", minimum=1)
+    buffer_size: int = option(
+        8192, "log records waiting; from a quarter of them on, the writer hurries", minimum=1
+    )
     correlation_id_header: str = option("X-Correlation-ID", "correlation header")
 
 
@@ -297,7 +299,13 @@ class Redaction:
 class Limits:
     label_sets: int = option(200, "label sets an instrument before folding", minimum=1)
     attribute_length: int = option(8192, "characters a value, cut after redaction", minimum=16)
-    queue_size: int = option(8192, "spans or log records waiting in memory", minimum=1)
+    queue_bytes: int = option(
+        64 * 1024**2, "memory of what waits there, all signals together", minimum=1 << 20
+    )
+    queue_size: int = option(
+        0, "spans or log records that wait at most; 0 for as many as queue_bytes has room", minimum=0
+    )
+    flush_seconds: float = option(5.0, "longest a force_flush of a provider waits", minimum=0)
     shutdown_seconds: float = option(2.0, "longest our exit may take", minimum=0)
 
 

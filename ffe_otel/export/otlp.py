@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("ffe_otel.export")
 _BATCH: Final = 512
+_SDK_QUEUE: Final = 65_536
 _GRPC_ENDPOINT: Final = "http://localhost:4317"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -275,7 +276,10 @@ def log_processor(
 
 
 def queue_size(config: Config, prefix: str) -> int:
-    """Records that wait at most in front of the spool; ``<prefix>_MAX_QUEUE_SIZE`` wins."""
+    """Records that wait at most in front of the spool, 0 for as many as have room.
+
+    ``<prefix>_MAX_QUEUE_SIZE`` wins.
+    """
     return _whole(os.environ.get(f"{prefix}_MAX_QUEUE_SIZE", ""), config.limits.queue_size)
 
 
@@ -287,7 +291,8 @@ def _whole(text: str, otherwise: int) -> int:
 
 
 def _batch_arguments(config: Config, prefix: str) -> dict[str, Any]:
-    size = queue_size(config, prefix)
+    # The SDK's queues know no bytes.
+    size = queue_size(config, prefix) or _SDK_QUEUE
     arguments: dict[str, Any] = {"max_queue_size": size}
     # The SDK makes no processor whose batches are larger than its queue.
     batch = _whole(os.environ.get(f"{prefix}_MAX_EXPORT_BATCH_SIZE", ""), _BATCH)

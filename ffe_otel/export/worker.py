@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 import threading
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+from ffe_otel.export.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BATCH: Final = 512
+BATCH_BYTES: Final = 1 << 21
 POLL_SECONDS: Final = 0.1
+_HURRY_AT: Final = 2048
+_LOOK_SECONDS: Final = 0.002
 
 
 class _Request(NamedTuple):
@@ -35,7 +42,10 @@ class Worker(Generic[T]):
 
     Args:
         deliver: Called with a batch, one call at a time; must not raise.
-        capacity: Items held before further ones are dropped.
+        room: What the items may take in memory, together with those of other workers.
+        capacity: Items held before further ones are dropped; 0 for as many as have room.
+        hurry_at: Items that wait from which on there is no time for rests; 0 for a quarter of
+            ``capacity``, or a number that goes with any.
         dropped: Called on the worker with the number of items dropped since the last call.
         name: Of the thread.
         threaded: Whether to use a thread at all.
@@ -43,11 +53,12 @@ class Worker(Generic[T]):
             there is more.
     """
 
-    _queue: deque[T]
+    _queue: deque[Any]
     _requests: queue.SimpleQueue[_Request | None]
     _thread: threading.Thread | None
     _starting: threading.Lock
     _delivering: threading.Lock
+    _deliverer: int
     _awake: bool
     _drops: itertools.count[int]
     _draws: int
@@ -57,29 +68,42 @@ class Worker(Generic[T]):
         self,
         deliver: Callable[[Sequence[T]], None],
         *,
-        capacity: int,
         dropped: Callable[[int], None],
         name: str,
+        room: Room | None = None,
+        capacity: int = 0,
+        hurry_at: int = 0,
         threaded: bool = True,
         step: Callable[[], bool] = lambda: False,
     ) -> None:
         self._deliver = deliver
-        self._capacity = capacity
-        self._wake_at = max(1, min(BATCH, capacity // 2))
-        self._press_at = max(1, capacity // 4)
+        self._room = Room() if room is None else room
+        # The queue holds each item and its size one behind the other: a pair for each would be
+        # one more thing for the garbage collector.
+        most = capacity or math.inf
+        self._longest = 2 * most
+        self._wake_at = 2 * max(1, min(BATCH, most // 2))
+        self._press_at = 2 * max(1, hurry_at or (capacity // 4 if capacity else _HURRY_AT))
         self._dropped = dropped
         self._name = name
         self._step = step
         self._inline = not threaded
         self._reset()
 
-    def put(self, item: T) -> None:
-        """Queue an item, or count it as dropped when the queue is full."""
+    def put(self, item: T, size: int = 0) -> None:
+        """Queue an item, or count it as dropped when there is no room.
+
+        Args:
+            item: What to deliver.
+            size: Bytes it takes, by estimate.
+        """
+        room = self._room
         waiting = len(self._queue)
-        if waiting >= self._capacity:
+        if room.used + size > room.limit or waiting >= self._longest:
             next(self._drops)
             return
-        self._queue.append(item)
+        room.used += size
+        self._queue.extend((item, size))
         if self._inline:
             self._deliver_here()
         elif self._thread is None:
@@ -105,7 +129,7 @@ class Worker(Generic[T]):
             self._deliver_here()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything put so far is delivered.
+        """Wait until everything put so far is delivered; what is put meanwhile is not waited for.
 
         Safe in a signal handler: it takes no lock that the interrupted code may hold.
 
@@ -113,9 +137,18 @@ class Worker(Generic[T]):
             timeout: Longest wait in seconds.
 
         Returns:
-            Whether everything was delivered in time.
+            Whether everything was delivered in time. Never from within a delivery, which
+            cannot wait for its own end.
         """
-        return self._ask(timeout, stop=False)
+        return self.ask()(timeout)
+
+    def ask(self) -> Callable[[float], bool]:
+        """Ask for everything put so far to be delivered.
+
+        Returns:
+            Waits for that at most so many seconds; may be called until it says True.
+        """
+        return self._ask(stop=False)
 
     def close(self, timeout: float) -> bool:
         """Deliver everything and end the thread; later items are delivered by their bringers.
@@ -123,7 +156,7 @@ class Worker(Generic[T]):
         Returns:
             Whether everything was delivered in time.
         """
-        done = self._ask(timeout, stop=True)
+        done = self._ask(stop=True)(timeout)
         self._inline = True
         self._deliver_here()
         return done
@@ -131,15 +164,16 @@ class Worker(Generic[T]):
     def after_fork(self) -> None:
         """Start clean in a forked child: what is queued is the parent's to deliver."""
         self._reset()
+        self._room.used = 0  # the other queues are emptied as well
 
     @property
     def waiting(self) -> int:
         """Items in the queue."""
-        return len(self._queue)
+        return len(self._queue) // 2
 
     @property
     def pressed(self) -> bool:
-        """Whether there is no time to lose: a quarter of the queue is full, or somebody waits."""
+        """Whether there is no time to lose: too much waits, or somebody does."""
         return self._inline or len(self._queue) >= self._press_at
 
     def _reset(self) -> None:
@@ -148,6 +182,7 @@ class Worker(Generic[T]):
         self._thread = None
         self._starting = threading.Lock()
         self._delivering = threading.Lock()
+        self._deliverer = 0
         self._awake = False
         # Counting is one atomic step this way: the worker learns the number of drops by
         # drawing from the same counter and taking off its own draws.
@@ -155,35 +190,58 @@ class Worker(Generic[T]):
         self._draws = 0
         self._reported = 0
 
-    def _ask(self, timeout: float, *, stop: bool) -> bool:
-        if self._thread is None or self._inline:
+    def _ask(self, *, stop: bool) -> Callable[[float], bool]:
+        if threading.get_ident() == self._deliverer:
+            return lambda _: False
+        if self._thread is not None and not self._inline:
+            reply: queue.SimpleQueue[bool] = queue.SimpleQueue()
+            self._requests.put(_Request(reply, stop))
+            # If the thread has ended meanwhile, it may not have seen the request any more.
+            if not self._inline:
+                return lambda timeout: _answer(reply, timeout)
+        return self._wait_here
+
+    def _wait_here(self, timeout: float) -> bool:
+        """Deliver here, or wait for whoever else does."""
+        deadline = time.monotonic() + timeout
+        while True:
             self._deliver_here()
-            return not self._queue
-        reply: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._requests.put(_Request(reply, stop))
-        try:
-            return reply.get(timeout=timeout)
-        except queue.Empty:
-            return False
+            if not self._queue and not self._deliverer:
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
 
     def _run(self) -> None:
         more = False
         while True:
-            waits = not more and len(self._queue) < BATCH
+            waits = not more and len(self._queue) < 2 * BATCH
             request = self._next_request(POLL_SECONDS if waits else 0.0)
             self._awake = False
             # Asked to empty the queue, or at least to make room.
-            remaining = len(self._queue) if request else min(len(self._queue), BATCH)
+            remaining = len(self._queue) // 2
+            remaining = remaining if request else min(remaining, BATCH)
             with self._delivering:
+                self._deliverer = threading.get_ident()
                 more = self._step()
                 while remaining > 0:
                     remaining -= self._deliver_batch()
                     more = self._step()
                 self._report_drops()
+                self._deliverer = 0
             if request:
                 request.reply.put(True)
                 if request.stop:
+                    self._end()
                     return
+
+    def _end(self) -> None:
+        """Leave what comes from now on to those who bring it."""
+        self._inline = True
+        self._deliver_here()
+        while not self._requests.empty():
+            if request := self._next_request(0.0):
+                request.reply.put(not self._queue)
 
     def _next_request(self, wait: float) -> _Request | None:
         try:
@@ -195,6 +253,7 @@ class Worker(Generic[T]):
         # Whoever holds the lock looks again after letting go of it, so nothing is left
         # behind by those who found it taken.
         while self._queue and self._delivering.acquire(blocking=False):
+            self._deliverer = threading.get_ident()
             try:
                 while self._queue:
                     self._deliver_batch()
@@ -202,13 +261,16 @@ class Worker(Generic[T]):
                 while self._step():
                     continue
             finally:
+                self._deliverer = 0
                 self._delivering.release()
 
     def _deliver_batch(self) -> int:
-        batch: list[T] = []
-        while self._queue and len(batch) < BATCH:
-            batch.append(self._queue.popleft())
+        waiting, batch, size = self._queue, [], 0
+        while waiting and len(batch) < BATCH and size < BATCH_BYTES:
+            batch.append(waiting.popleft())
+            size += waiting.popleft()
         self._deliver(batch)
+        self._room.used -= size
         return max(1, len(batch))
 
     def _report_drops(self) -> None:
@@ -217,3 +279,10 @@ class Worker(Generic[T]):
         if drops > self._reported:
             self._dropped(drops - self._reported)
             self._reported = drops
+
+
+def _answer(reply: queue.SimpleQueue[bool], timeout: float) -> bool:
+    try:
+        return reply.get(timeout=max(0.0, timeout))
+    except queue.Empty:
+        return False

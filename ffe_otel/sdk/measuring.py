@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import get_current
 
+from ffe_otel.export.room import Room
+from ffe_otel.export.sizes import MEASUREMENT
 from ffe_otel.foundation.pace import resting
 from ffe_otel.sdk.aggregating import find_target
 
@@ -89,18 +91,17 @@ class _Deferred:
             return None
         return self.series.setdefault(key, _Series(dict(labels or {})))
 
-    def hand_over(self) -> None:
-        """Hand what waits to the SDK."""
+    def hand_over(self) -> int:
+        """Hand what waits to the SDK; how many measurements."""
         self.dirty = False
-        for series in list(self.series.values()):
-            self.hand_over_series(series)
+        return sum(self.hand_over_series(series) for series in list(self.series.values()))
 
-    def hand_over_series(self, series: _Series) -> None:
-        """Hand what waits with the same labels to the SDK."""
+    def hand_over_series(self, series: _Series) -> int:
+        """Hand what waits with the same labels to the SDK; how many measurements."""
         waiting = series.waiting
         items = [waiting.popleft() for _ in range(len(waiting) // _FIELDS * _FIELDS)]
         if not items:
-            return
+            return 0
         batch = Batch(
             self.instrument,
             self.measure,
@@ -114,6 +115,7 @@ class _Deferred:
                 series.target.apply(batch)
         except Exception:  # noqa: BLE001 - one set of labels may not take others with it
             self.shared.failed("measurement")
+        return len(items) // _FIELDS
 
 
 class Measurements:
@@ -122,11 +124,14 @@ class Measurements:
     Attributes:
         failed: is told when measurements were lost.
         direct: where they may be added up past the SDK's methods.
+        room: what may take in memory what waits, here and elsewhere. A measurement that finds no
+            room is taken to the SDK at once.
     """
 
     def __init__(self, direct: Direct) -> None:
         self.failed: Callable[[str], None] = lambda _: None
         self.direct = direct
+        self.room = Room()
         self._deferred: list[_Deferred] = []
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
@@ -190,9 +195,11 @@ class Measurements:
                 measure(amount, attributes, context)
                 return
             series = known.get(key) or deferred.open(key, attributes)
-            if series is None:
+            room = self.room
+            if series is None or room.used > room.limit:
                 measure(amount, attributes, context)
                 return
+            room.used += MEASUREMENT
             waiting = series.waiting
             waiting.extend((amount, context or get_current(), time_ns()))
             deferred.dirty = True
@@ -206,7 +213,8 @@ class Measurements:
         with self._lock:
             for deferred in resting(self._deferred):
                 if deferred.dirty:
-                    deferred.hand_over()
+                    handed = deferred.hand_over()
+                    self.room.used -= MEASUREMENT * handed
 
     def _relieve(self, deferred: _Deferred, series: _Series) -> None:
         """Hand over what waits with the same labels, on the thread that measures.
@@ -216,13 +224,15 @@ class Measurements:
         """
         if self._lock.acquire(blocking=False):
             try:
-                deferred.hand_over_series(series)
+                handed = deferred.hand_over_series(series)
+                self.room.used -= MEASUREMENT * handed
             finally:
                 self._lock.release()
 
     def _after_fork(self) -> None:
         # What waits is the parent's to count.
         self._lock = threading.Lock()
+        self.room.used = 0  # the other queues are emptied as well
         for deferred in self._deferred:
             for series in deferred.series.values():
                 series.waiting.clear()

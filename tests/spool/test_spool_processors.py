@@ -183,7 +183,7 @@ def test_a_full_queue_drops_and_counts_and_says_so_once(
     assert dropped + len(found()) == 1400
     assert dropped > 0
     [said] = [record for record in caplog.records if "limits.queue_size" in record.getMessage()]
-    assert "more than 100 waited" in said.getMessage()
+    assert "limits.queue_bytes" in said.getMessage()
 
 
 def test_what_cannot_be_stored_is_counted_and_the_next_is_stored(

@@ -18,6 +18,7 @@ from ffe_otel.capture.logs.logfile import LogFile
 from ffe_otel.capture.logs.otlp import OtlpOutput
 from ffe_otel.capture.logs.syslog import Syslog
 from ffe_otel.capture.logs.tap import Tap
+from ffe_otel.export.room import Room
 from ffe_otel.export.stats import Signal
 from ffe_otel.export.worker import Worker
 from ffe_otel.redaction.records import redact_line
@@ -55,6 +56,7 @@ class LogCapture:
         log_context: Callable[[], Mapping[str, object]],
         beside: Callable[[], None] = lambda: None,
         screened: Screened = nullcontext,
+        room: Room | None = None,
     ) -> None:
         guard = Guard()
         settings = config.logging
@@ -72,7 +74,9 @@ class LogCapture:
         )
         worker: Worker[Taken] = Worker(
             self._delivery.deliver,
-            capacity=settings.buffer_size,
+            room=Room(config.limits.queue_bytes) if room is None else room,
+            capacity=config.limits.queue_size,
+            hurry_at=max(1, settings.buffer_size // 4),
             dropped=self._delivery.queue_full,
             name="ffe-otel-logs",
             threaded=settings.async_logging,
@@ -156,6 +160,7 @@ def install_log_capture(
     log_context: Callable[[], Mapping[str, object]],
     late_provider: LoggerProvider | None = None,
     beside: Callable[[], None] = lambda: None,
+    room: Room | None = None,
 ) -> LogCapture:
     """Take every log record of the process to the configured outputs.
 
@@ -171,6 +176,7 @@ def install_log_capture(
         late_provider: Receives the records that come after ``close``, at once.
         beside: Other work for the thread that writes; called ten times a second or more
             often, and must not raise.
+        room: What waits may take in memory; by default ``limits.queue_bytes`` of its own.
 
     Returns:
         The running capture; call it to uninstall.
@@ -184,6 +190,7 @@ def install_log_capture(
         log_context,
         beside,
         redactor.screened,
+        room,
     )
     capture.start()
     return capture

@@ -16,6 +16,7 @@ from opentelemetry.trace import get_current_span
 
 from ffe_otel.capture.logs.failure import Failure, failure_of
 from ffe_otel.capture.logs.freeze import IMMUTABLE, freeze, text_of
+from ffe_otel.export import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,10 @@ _LAST_OWN: Final = OWN_ATTRIBUTES[-1:]
 _AT: Final = {name: place for place, name in enumerate(OWN_ATTRIBUTES)}
 _MSG, _ARGS = _AT["msg"], _AT["args"]
 _ALL_FLAGS: Final = 0xFF
+_FAILURE: Final = 300  # bytes
+_FRAME: Final = 100
+_LARGE: Final = 1 << 11
+_FIXED: Final = IMMUTABLE - {str, bytes}
 # Formatters leave the first two behind; OpenTelemetry's logging instrumentation adds the
 # others, which say again what every record of ours says.
 _NOT_EXTRA: Final = _OWN | {
@@ -59,6 +64,7 @@ class Snapshot(NamedTuple):
         fields: what the capture knows about the caller.
         failure: the exception.
         shown: whether the engine itself prints the record on the console.
+        size: bytes that it takes, by estimate.
     """
 
     values: tuple[Any, ...]
@@ -70,6 +76,7 @@ class Snapshot(NamedTuple):
     fields: Mapping[str, object] | None
     failure: Failure | None
     shown: bool
+    size: int
 
 
 Taken: TypeAlias = tuple[Any, ...]
@@ -95,6 +102,7 @@ def snapshot(
     attributes = record.__dict__
     failure = None
     arguments = record.args
+    size = sizes.LOG_LINE
     plain = (
         type(record) is logging.LogRecord
         and type(record.msg) is str
@@ -103,11 +111,18 @@ def snapshot(
     )
     if plain:
         for each in arguments:  # type: ignore[union-attr]
-            if type(each) not in IMMUTABLE:
-                plain = False
+            if type(each) is str:
+                size += len(each)
+            elif type(each) not in _FIXED:
+                if type(each) is bytes:
+                    size += len(each)
+                else:
+                    plain = False
     if not plain:
         failure = failure_of(record.exc_info, record.exc_text)
         attributes = _settled(record)
+        if failure is not None:
+            size += _FAILURE + len(failure.message) + _FRAME * len(failure.frames)
     # Each of these is one step for the interpreter: another thread may hold the record.
     values, names = tuple(attributes.values()), tuple(attributes)
     if names[_OWN_COUNT - 1 : _OWN_COUNT] != _LAST_OWN:
@@ -115,10 +130,14 @@ def snapshot(
         attributes = _settled(record)
         values, names = tuple(attributes.values()), tuple(attributes)
     names = names[_OWN_COUNT : len(values)]
+    size += len(values[_MSG]) + sizes.EXTRA * len(names)
     if names:
         for value in values[_OWN_COUNT:]:
-            if type(value) not in IMMUTABLE:
+            if type(value) is str:
+                size += len(value)
+            elif type(value) not in _FIXED:
                 values = *values[:_OWN_COUNT], *map(freeze, values[_OWN_COUNT:])
+                size += sizes.of_values(values[_OWN_COUNT:])
                 break
     span = get_current_span(context).get_span_context()
     trace_id = span.trace_id
@@ -132,7 +151,13 @@ def snapshot(
         _frozen(fields) if fields else None,
         failure,
         shown,
+        size if size < _LARGE else max(size, _exact(values)),
     )
+
+
+def _exact(values: tuple[Any, ...]) -> int:
+    """The size of a record with long texts, whose characters may be wide."""
+    return sizes.LOG_LINE + sizes.of_values((values[_MSG], values[_ARGS], *values[_OWN_COUNT:]))
 
 
 def _settled(record: logging.LogRecord) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Tap:
     """Takes records where the engine logs them and never disturbs it.
 
     Args:
-        put: Receives the snapshots; must neither block nor raise.
+        put: Receives the snapshots and their sizes; must neither block nor raise.
         lost: Called when a record could not be taken.
         log_context: What is known about the calling code.
         guard: Tells our own work from the engine's.
@@ -41,7 +41,7 @@ class Tap:
 
     def __init__(
         self,
-        put: Callable[[Taken], None],
+        put: Callable[[Taken, int], None],
         lost: Callable[[], None],
         log_context: Callable[[], Mapping[str, object]],
         guard: Guard,
@@ -106,7 +106,8 @@ class Tap:
         if is_suppressed(context):
             return
         shown = self._watch_console and shown_by_engine(logger, record)
-        self._put(snapshot(record, context, self._fields(), shown=shown))
+        taken = snapshot(record, context, self._fields(), shown=shown)
+        self._put(taken, taken[-1])
 
     def _fields(self) -> Mapping[str, object] | None:
         try:

@@ -22,7 +22,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 
 from ffe_otel import semconv
-from ffe_otel.export import encode
+from ffe_otel.export import encode, sizes
 from ffe_otel.export.spool.exporters import encode_with_uids
 from ffe_otel.export.spool.uids import Uids
 from ffe_otel.export.stats import Reason, Signal
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from ffe_otel.export.exporters import Seam
+    from ffe_otel.export.room import Room
     from ffe_otel.export.spool.exporters import Spooled
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ class _ToSpool(Generic[T]):
         exporter: appends to the spool.
         seam: redacts, counts.
         signal: what is processed.
-        capacity: records that wait at most.
+        capacity: records that wait at most; 0 for as many as have room.
+        room: what they may take in memory, together with those of other signals.
         budget: gives the seconds that a shutdown may take.
     """
 
@@ -66,15 +68,19 @@ class _ToSpool(Generic[T]):
         signal: Signal,
         capacity: int,
         budget: Callable[[], float],
+        room: Room | None = None,
     ) -> None:
         self._exporter = exporter
         self._seam = seam
         self._signal = signal
         self._budget = budget
-        self._capacity = capacity
         self._said = False
         self._worker: Worker[T] = Worker(
-            self._deliver, capacity=capacity, dropped=self._full, name=f"ffe-otel-spool-{signal}"
+            self._deliver,
+            room=room,
+            capacity=capacity,
+            dropped=self._full,
+            name=f"ffe-otel-spool-{signal}",
         )
         worker = self._worker
         weakref.finalize(
@@ -130,11 +136,11 @@ class _ToSpool(Generic[T]):
         if not self._said:
             self._said = True
             _logger.warning(
-                "%d %s were dropped because more than %d waited; set limits.queue_size higher. "
-                "Further ones are only counted, in %s",
+                "%d %s were dropped because too much waits in memory; set limits.queue_bytes "
+                "(or limits.queue_size, where it is not 0) higher. Further ones are only counted, "
+                "in %s",
                 count,
                 self._signal,
-                self._capacity,
                 semconv.OTEL_DROPPED.prometheus,
             )
 
@@ -143,16 +149,21 @@ class SpoolSpanProcessor(_ToSpool["ReadableSpan"], SpanProcessor):
     """Takes finished spans to the spool."""
 
     def __init__(
-        self, exporter: Spooled, seam: Seam, capacity: int, budget: Callable[[], float]
+        self,
+        exporter: Spooled,
+        seam: Seam,
+        capacity: int,
+        budget: Callable[[], float],
+        room: Room | None = None,
     ) -> None:
         """See the base class for the arguments."""
-        super().__init__(exporter, seam, Signal.TRACES, capacity, budget)
+        super().__init__(exporter, seam, Signal.TRACES, capacity, budget, room)
         self._put = self._worker.put
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a span that is sampled."""
         if span.context is not None and span.context.trace_flags & 1:
-            self._put(span)
+            self._put(span, sizes.of_span(span))
 
     def _append(self, batch: Sequence[ReadableSpan]) -> None:
         seam = self._seam
@@ -165,10 +176,15 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
     """Takes log records to the spool."""
 
     def __init__(
-        self, exporter: Spooled, seam: Seam, capacity: int, budget: Callable[[], float]
+        self,
+        exporter: Spooled,
+        seam: Seam,
+        capacity: int,
+        budget: Callable[[], float],
+        room: Room | None = None,
     ) -> None:
         """See the base class for the arguments."""
-        super().__init__(exporter, seam, Signal.LOGS, capacity, budget)
+        super().__init__(exporter, seam, Signal.LOGS, capacity, budget, room)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a log record as it is now."""
@@ -180,7 +196,8 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
                 resource=Resource.create({}) if resource is None else resource,
                 instrumentation_scope=log_record.instrumentation_scope,
                 limits=log_record.limits,
-            )
+            ),
+            sizes.of_record(taken),
         )
 
     @property

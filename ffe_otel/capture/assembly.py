@@ -25,6 +25,7 @@ from ffe_otel.capture import declared, exporters, runtime
 from ffe_otel.capture.api import log_context
 from ffe_otel.capture.children import Children
 from ffe_otel.capture.configuring import without_secrets
+from ffe_otel.capture.flushing import Flusher
 from ffe_otel.capture.install import own_resource_attributes, resource_attributes, state_dir
 from ffe_otel.capture.instruments import Instruments
 from ffe_otel.capture.libraries import Libraries, set_defaults
@@ -36,6 +37,7 @@ from ffe_otel.capture.process_metrics import observe_process
 from ffe_otel.capture.start import say
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import otlp, prometheus, seams
+from ffe_otel.export.flushing import Flushes
 from ffe_otel.export.room import Room
 from ffe_otel.export.spool.exporters import is_spooled
 from ffe_otel.export.spool.outbox import Outbox
@@ -46,6 +48,7 @@ from ffe_otel.redaction import configured_redactor
 from ffe_otel.sdk import existing, leaving, selfcheck
 from ffe_otel.sdk import found as sdk_found
 from ffe_otel.sdk.emitting import emit_event
+from ffe_otel.sdk.loggers import FfeLoggerProvider
 from ffe_otel.sdk.meters import FfeMeterProvider
 from ffe_otel.sdk.provider import FfeTracerProvider
 from ffe_otel.sdk.switch import ProcessorSwitch
@@ -105,6 +108,7 @@ class Assembly:
         self._redaction()
         if file is None or not self._declared_providers(file):
             self._providers()
+        self._flusher()
         self._stack.callback(self._handle.shut_providers)
         self._runtime()
         self._logs()
@@ -134,6 +138,7 @@ class Assembly:
             findings=self._findings,
         )
         self._seams = installed
+        self._flushes = Flushes(installed.budget, self._config.limits.flush_seconds, self._stats)
         self._stack.callback(installed)
         if self._config.spool.enabled:
             redactor = self._redactor
@@ -228,7 +233,7 @@ class Assembly:
         return self._handle.page
 
     def _log_records(self, resource: Resource) -> None:
-        provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        provider = FfeLoggerProvider(resource=resource, shutdown_on_exit=False)
         if self._parts.log_exporter is not None:
             provider.add_log_record_processor(SimpleLogRecordProcessor(self._parts.log_exporter))
         else:
@@ -253,9 +258,19 @@ class Assembly:
             exporter,
             self._seams.seam,
             otlp.queue_size(self._config, prefix),
-            self._seams.share,
+            self._flushes,
             self._room,
         )
+
+    def _flusher(self) -> None:
+        flusher = Flusher(self._flushes, self._handle.outbox)
+        flusher.start()
+        self._handle.flusher = flusher
+        for provider in self._handle.providers():
+            if isinstance(provider, FfeTracerProvider | FfeMeterProvider | FfeLoggerProvider):
+                provider.flusher = flusher.of(provider)
+                # The global one stays, and goes back to what the SDK does.
+                self._stack.callback(setattr, provider, "flusher", None)
 
     def _declaration(self) -> OpenTelemetryConfiguration | None:
         """What ``OTEL_CONFIG_FILE`` says; parts that the caller brings come before it."""
@@ -351,6 +366,8 @@ class Assembly:
             self._room,
         )
         self._handle.log_capture = capture
+        if self._handle.flusher is not None:
+            self._handle.flusher.log_lines = capture.ask
         self._stack.callback(capture)
 
     def _hooks(self) -> None:

@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from ffe_otel.correlation import FfePropagator
 from ffe_otel.export import otlp
 from ffe_otel.export.patching import Patches
+from ffe_otel.sdk.loggers import FfeLoggerProvider
 from ffe_otel.sdk.meters import FfeMeterProvider
 from ffe_otel.sdk.provider import FfeTracerProvider, make_ours
 
@@ -99,7 +100,7 @@ def build(model: OpenTelemetryConfiguration, ours: Ours) -> Built:
     arguments: dict[type, _Arguments] = {
         TracerProvider: lambda provider, given: _for_traces(provider, given, ours, sampler),
         MeterProvider: lambda provider, given: _for_metrics(provider, given, ours),
-        LoggerProvider: lambda _, given: given,
+        LoggerProvider: _for_logs,
     }
     patches = Patches()
     for kind, more in arguments.items():
@@ -169,6 +170,11 @@ def _for_metrics(provider: Any, given: dict[str, Any], ours: Ours) -> dict[str, 
     declared = [otlp.leave_out_doubles(reader) for reader in given.get("metric_readers", ())]
     on_registry = any(isinstance(reader, PrometheusMetricReader) for reader in declared)
     return given | {"metric_readers": [*declared, *ours.readers(on_registry)]}
+
+
+def _for_logs(provider: Any, given: dict[str, Any]) -> dict[str, Any]:
+    provider.__class__ = FfeLoggerProvider
+    return given
 
 
 def _add_header(header: str, *, declared: bool) -> None:

@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import sys
-import threading
 import time
 import uuid
 from contextlib import ExitStack
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
+    from ffe_otel.capture.flushing import Flusher
     from ffe_otel.capture.hooking import HookSet
     from ffe_otel.capture.logs import LogCapture
     from ffe_otel.capture.runtime import Runtime
@@ -69,6 +69,7 @@ class Handle:
         self.stats: ExportStats | None = None
         self.log_capture: LogCapture | None = None
         self.outbox: Outbox | None = None
+        self.flusher: Flusher | None = None
         self._closed = False
         self._stack = stack
         self._shutdown_seconds = shutdown_seconds * _FOR_WAITING
@@ -76,34 +77,16 @@ class Handle:
     def flush(self, timeout: float = 5.0) -> bool:
         """Send what is waiting; ``False`` when that failed or took over ``timeout`` seconds.
 
-        What could not be sent is on disk then, and is sent later.
-
-        It runs on a thread of its own, because the SDK's ``force_flush`` takes as long as
-        the endpoint does, whatever it is told.
+        What could not be sent is on disk then, and is sent later. True means what it means for
+        ``force_flush`` of the providers, see docs/durability.md. Other than those, this tries
+        the endpoint once even while it is thought to be away.
         """
-        end = time.monotonic() + timeout
-        done: list[bool] = []
-        worker = threading.Thread(
-            target=lambda: done.append(self._flush(end)), name="ffe-otel-flush", daemon=True
-        )
-        worker.start()
-        worker.join(timeout)
-        return bool(done and done[0])
+        return self.flusher is None or self.flusher.everything(self.providers(), timeout)
 
-    def _flush(self, end: float) -> bool:
-        flushed = True
-        if self.log_capture is not None:
-            flushed = self.log_capture.flush(max(0.0, end - time.monotonic()))
-        for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
-            if provider is not None:
-                left = max(1, int((end - time.monotonic()) * 1000))
-                try:
-                    flushed = provider.force_flush(left) is not False and flushed
-                except Exception:  # noqa: BLE001 - the meter provider's, when one is not answered
-                    flushed = False
-        if self.outbox is not None:
-            flushed = self.outbox.flush(end) and flushed
-        return flushed
+    def providers(self) -> tuple[Any, ...]:
+        """The OpenTelemetry providers that there are."""
+        found = (self.tracer_provider, self.logger_provider, self.meter_provider)
+        return tuple(provider for provider in found if provider is not None)
 
     def uninstall(self) -> None:
         """Flush within the configured deadline and give back every patched object.
@@ -123,10 +106,18 @@ class Handle:
             return
         if self.runtime is not None:
             self.runtime.abort_open()
-        end = time.monotonic() + self._shutdown_seconds
+        seconds = self._begin_end()
+        end = time.monotonic() + seconds
         if self.log_capture is not None:
-            self.log_capture.close(self._shutdown_seconds / 2)
+            self.log_capture.close(seconds / 2)
         self.shut_providers(end)
+
+    def _begin_end(self) -> float:
+        """Seconds that our part of the exit may take from now on."""
+        if self.flusher is None:
+            return self._shutdown_seconds
+        self.flusher.flushes.closing = True
+        return min(self._shutdown_seconds, self.flusher.flushes.budget.left())
 
     def shut_providers(self, end: float | None = None) -> None:
         """Shut the providers down, once; the seams keep that within the deadline.
@@ -138,13 +129,12 @@ class Handle:
         if self._closed:
             return
         self._closed = True
-        end = time.monotonic() + self._shutdown_seconds if end is None else end
-        for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
-            if provider is not None:
-                try:
-                    provider.shutdown()
-                except Exception:  # noqa: BLE001 - the others are to be sent all the same
-                    _log.warning("ffe_otel: a provider could not be shut down", exc_info=True)
+        end = time.monotonic() + self._begin_end() if end is None else end
+        for provider in self.providers():
+            try:
+                provider.shutdown()
+            except Exception:  # noqa: BLE001 - the others are to be sent all the same
+                _log.warning("ffe_otel: a provider could not be shut down", exc_info=True)
         if self.outbox is not None:
             self.outbox.close(end)
 

@@ -42,6 +42,8 @@ def at_fork(handle: Handle) -> None:
         if found is None or found.runtime is None:
             return
         found.runtime.forget_open()
+        if found.flusher is not None:
+            found.flusher.after_fork()
         if "multiprocessing.util" in sys.modules:
             _at_end_of_worker(found)
 

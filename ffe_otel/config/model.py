@@ -303,7 +303,9 @@ class Limits:
         64 * 1024**2, "memory of what waits there, all signals together", minimum=1 << 20
     )
     queue_size: int = option(
-        0, "spans or log records that wait at most; 0 for as many as queue_bytes has room", minimum=0
+        0,
+        "spans or log records that wait at most; 0: as queue_bytes has room",
+        minimum=0,
     )
     flush_seconds: float = option(5.0, "longest a force_flush of a provider waits", minimum=0)
     shutdown_seconds: float = option(2.0, "longest our exit may take", minimum=0)

@@ -103,9 +103,10 @@ class Seams:
         """What processors of ours redact and count with."""
         return self._seam
 
-    def share(self) -> float:
-        """Seconds that the next shutdown may take."""
-        return _SDK_SECONDS if self._budget is None else self._budget.share()
+    @property
+    def budget(self) -> ShutdownBudget:
+        """What all shutdowns of one exit may take together."""
+        return self._budget or ShutdownBudget(_SDK_SECONDS)
 
     @property
     def health(self) -> Health:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opentelemetry._logs import LogRecord
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.trace import Link
 
 LOG_LINE: Final = 800
 EXTRA: Final = 60
@@ -66,7 +67,7 @@ def of_span(span: ReadableSpan) -> int:
     # The property makes a view for each call.
     attributes = getattr(span, "_attributes", None) or {}
     size = _SPAN + _VALUE * len(attributes) + of_values(attributes.values())
-    parts = (*span.events, *span.links)
+    parts: tuple[Event | Link, ...] = (*span.events, *span.links)
     for part in parts:
         size += _PART + of_values((part.attributes or {}).values())
     return size + _LISTS if parts else size

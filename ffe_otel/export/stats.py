@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,10 @@ class Reason(StrEnum):
     REJECTED = "rejected"
 
 
+# Log lines that other outputs than OpenTelemetry did not take.
+_ELSEWHERE: Final = frozenset({"console", "log_file", "syslog"})
+
+
 @dataclass(frozen=True, slots=True)
 class StatsSnapshot:
     """Counts of records since the start; ``queued`` is the number waiting in memory now.
@@ -59,6 +63,7 @@ class ExportStats:
         self._quarantined: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[tuple[str, str]] = Counter()
         self._queues: dict[object, tuple[str, Callable[[], int]]] = {}
+        self._lost: Counter[str] = Counter()
 
     def after_fork(self) -> None:
         """In a forked child: a thread of the parent's may hold the lock, and is not here."""
@@ -69,15 +74,32 @@ class ExportStats:
         with self._lock:
             self._exported[str(signal)] += count
 
-    def dropped(self, signal: str, reason: str, count: int = 1) -> None:
-        """Count records that are lost."""
+    def dropped(self, signal: str, reason: str, count: int = 1, *, inherited: bool = False) -> None:
+        """Count records that are lost.
+
+        Args:
+            signal: what they are.
+            reason: why.
+            count: how many.
+            inherited: they are another process's, which is gone.
+        """
         with self._lock:
             self._dropped[str(signal), str(reason)] += count
+            if not inherited and reason not in _ELSEWHERE:
+                self._lost[str(signal)] += count
 
     def quarantined(self, signal: str, reason: str, count: int) -> None:
         """Count records that an endpoint refused and that are kept aside."""
         with self._lock:
             self._quarantined[str(signal), reason] += count
+            self._lost[str(signal)] += count
+
+    def lost(self, signal: str) -> int:
+        """Records of this process that no endpoint takes any more, for whatever reason.
+
+        Takes no lock, because a signal handler asks it.
+        """
+        return self._lost[str(signal)]
 
     def send_failed(self, signal: str, reason: str) -> None:
         """Count a request that is to be sent again."""

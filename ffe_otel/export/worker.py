@@ -59,6 +59,8 @@ class Worker(Generic[T]):
     _starting: threading.Lock
     _delivering: threading.Lock
     _deliverer: int
+    _taken: int
+    _delivered: int
     _awake: bool
     _drops: itertools.count[int]
     _draws: int
@@ -147,6 +149,7 @@ class Worker(Generic[T]):
 
         Returns:
             Waits for that at most so many seconds; may be called until it says True.
+            :func:`never` from within a delivery.
         """
         return self._ask(stop=False)
 
@@ -183,6 +186,8 @@ class Worker(Generic[T]):
         self._starting = threading.Lock()
         self._delivering = threading.Lock()
         self._deliverer = 0
+        self._taken = 0  # items out of the queue, and how many of these are delivered
+        self._delivered = 0
         self._awake = False
         # Counting is one atomic step this way: the worker learns the number of drops by
         # drawing from the same counter and taking off its own draws.
@@ -192,21 +197,24 @@ class Worker(Generic[T]):
 
     def _ask(self, *, stop: bool) -> Callable[[float], bool]:
         if threading.get_ident() == self._deliverer:
-            return lambda _: False
+            return never
         if self._thread is not None and not self._inline:
             reply: queue.SimpleQueue[bool] = queue.SimpleQueue()
             self._requests.put(_Request(reply, stop))
             # If the thread has ended meanwhile, it may not have seen the request any more.
             if not self._inline:
                 return lambda timeout: _answer(reply, timeout)
-        return self._wait_here
+        # In this order, or what goes from one to the other in between would be in neither.
+        put = len(self._queue) // 2
+        put += self._taken
+        return lambda timeout: self._wait_here(put, timeout)
 
-    def _wait_here(self, timeout: float) -> bool:
-        """Deliver here, or wait for whoever else does."""
+    def _wait_here(self, put: int, timeout: float) -> bool:
+        """Deliver the first ``put`` items here, or wait for whoever else does."""
         deadline = time.monotonic() + timeout
         while True:
-            self._deliver_here()
-            if not self._queue and not self._deliverer:
+            self._deliver_here(put)
+            if self._delivered >= put:
                 return True
             if time.monotonic() >= deadline:
                 return False
@@ -249,13 +257,13 @@ class Worker(Generic[T]):
         except queue.Empty:
             return None
 
-    def _deliver_here(self) -> None:
+    def _deliver_here(self, most: float = math.inf) -> None:
         # Whoever holds the lock looks again after letting go of it, so nothing is left
         # behind by those who found it taken.
-        while self._queue and self._delivering.acquire(blocking=False):
+        while self._queue and self._taken < most and self._delivering.acquire(blocking=False):
             self._deliverer = threading.get_ident()
             try:
-                while self._queue:
+                while self._queue and self._taken < most:
                     self._deliver_batch()
                 self._report_drops()
                 while self._step():
@@ -265,11 +273,14 @@ class Worker(Generic[T]):
                 self._delivering.release()
 
     def _deliver_batch(self) -> int:
-        waiting, batch, size = self._queue, [], 0
+        waiting, size = self._queue, 0
+        batch: list[T] = []
         while waiting and len(batch) < BATCH and size < BATCH_BYTES:
+            self._taken += 1
             batch.append(waiting.popleft())
             size += waiting.popleft()
         self._deliver(batch)
+        self._delivered = self._taken
         self._room.used -= size
         return max(1, len(batch))
 
@@ -279,6 +290,11 @@ class Worker(Generic[T]):
         if drops > self._reported:
             self._dropped(drops - self._reported)
             self._reported = drops
+
+
+def never(_: float) -> bool:
+    """Wait for nothing: it cannot come."""
+    return False
 
 
 def _answer(reply: queue.SimpleQueue[bool], timeout: float) -> bool:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.metrics import Meter, MeterProvider
 
 from ffe_otel import semconv
 from ffe_otel.sdk import found
+from ffe_otel.sdk.flushing import flush
 from ffe_otel.sdk.measuring import Measurements
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
     from ffe_otel.sdk.aggregating import Ways
+    from ffe_otel.sdk.flushing import Flusher
 
 
 class FfeMeter(Meter):
@@ -56,9 +58,11 @@ class FfeMeterProvider(MeterProvider):
 
     Attributes:
         ways: what may be done past the SDK's methods; None is what the self-check found.
+        flusher: flushes it; without one the SDK does.
     """
 
     ways: Ways | None = None
+    flusher: Flusher | None = None
     _measurements: Measurements | None = None
     _starting = threading.Lock()
 
@@ -79,6 +83,13 @@ class FfeMeterProvider(MeterProvider):
                 meter = super().get_meter(semconv.SCOPE)
                 meter.create_observable_gauge(f"{semconv.SCOPE}.measurements", [take])
             return self._measurements
+
+    def force_flush(self, timeout_millis: float | None = None) -> bool:
+        """Collect and send all metrics; whether an endpoint has taken them.
+
+        See docs/durability.md for how long that waits.
+        """
+        return flush(self.flusher, super().force_flush, timeout_millis)
 
     def get_meter(
         self,

@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 from ffe_otel.correlation import ConsistentRatioSampler
 from ffe_otel.sdk import found
 from ffe_otel.sdk.current import CurrentSpan
+from ffe_otel.sdk.flushing import flush
 from ffe_otel.sdk.live import LiveSpans
 from ffe_otel.sdk.plain import PlainTracer
 from ffe_otel.sdk.roots import start_by_rules
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Link, Span
     from opentelemetry.util.types import Attributes
+
+    from ffe_otel.sdk.flushing import Flusher
 
 _RANDOM = 2  # W3C Trace Context, level 2: the flag "random trace id"
 _NO_STATE = TraceState()
@@ -192,8 +195,10 @@ class FfeTracerProvider(TracerProvider):
         live: its spans that have not ended.
         timeline: makes the timeline of a span without a parent in this process; may be set.
         fast: whether spans may be ours; None is what the self-check found.
+        flusher: flushes it; without one the SDK does.
     """
 
+    flusher: Flusher | None
     timeline: Callable[[], Timeline] = Timeline
     fast: bool | None = None
 
@@ -222,6 +227,14 @@ class FfeTracerProvider(TracerProvider):
         """Set everything that this class adds to the SDK's provider."""
         self.processors: Any = ProcessorSwitch()
         self.live = LiveSpans()
+        self.flusher = None
+
+    def force_flush(self, timeout_millis: int | None = None) -> bool:
+        """Send every span that has ended; whether an endpoint has taken all of them.
+
+        See docs/durability.md for how long that waits.
+        """
+        return flush(self.flusher, super().force_flush, timeout_millis)
 
     def new_timeline(self) -> Timeline:
         """The timeline of a span without a parent in this process."""

@@ -77,6 +77,11 @@ class ProcessorSwitch(SpanProcessor):
         self._ending = [getattr(p, _ENDING) for p in processors if _does(p, _ENDING)]
         self._sorted = processors
 
+    @property
+    def parts(self) -> tuple[SpanProcessor, ...]:
+        """The processors."""
+        return self._span_processors
+
     def clear(self) -> None:
         """Forget all processors; they are to be shut down before."""
         self._span_processors = ()

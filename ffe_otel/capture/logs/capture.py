@@ -114,6 +114,10 @@ class LogCapture:
         """
         return self._worker.flush(self._shutdown_seconds if timeout is None else timeout)
 
+    def ask(self) -> Callable[[float], bool]:
+        """Ask for everything logged so far to be delivered; see ``Worker.ask``."""
+        return self._worker.ask()
+
     def close(self, timeout: float | None = None) -> bool:
         """Drain and end the worker; records that come later are written at once.
 

@@ -101,44 +101,37 @@ def snapshot(
     """
     attributes = record.__dict__
     failure = None
-    arguments = record.args
     size = sizes.LOG_LINE
-    plain = (
+    text = -1
+    if (
         type(record) is logging.LogRecord
         and type(record.msg) is str
-        and type(arguments) is tuple
+        and type(record.args) is tuple
         and not (record.exc_info or record.exc_text)
-    )
-    if plain:
-        for each in arguments:  # type: ignore[union-attr]
-            if type(each) is str:
-                size += len(each)
-            elif type(each) not in _FIXED:
-                if type(each) is bytes:
-                    size += len(each)
-                else:
-                    plain = False
-    if not plain:
+    ):
+        text = _text_in(record.args)
+    if text < 0:
         failure = failure_of(record.exc_info, record.exc_text)
         attributes = _settled(record)
-        if failure is not None:
-            size += _FAILURE + len(failure.message) + _FRAME * len(failure.frames)
+        size += _size_of(failure)
+    else:
+        size += text
     # Each of these is one step for the interpreter: another thread may hold the record.
     values, names = tuple(attributes.values()), tuple(attributes)
     if names[_OWN_COUNT - 1 : _OWN_COUNT] != _LAST_OWN:
         # Somebody has taken one of logging's attributes out, and perhaps put it in again.
         attributes = _settled(record)
         values, names = tuple(attributes.values()), tuple(attributes)
+    size += len(values[_MSG])
     names = names[_OWN_COUNT : len(values)]
-    size += len(values[_MSG]) + sizes.EXTRA * len(names)
     if names:
-        for value in values[_OWN_COUNT:]:
-            if type(value) is str:
-                size += len(value)
-            elif type(value) not in _FIXED:
-                values = *values[:_OWN_COUNT], *map(freeze, values[_OWN_COUNT:])
-                size += sizes.of_values(values[_OWN_COUNT:])
-                break
+        extras = values[_OWN_COUNT:]
+        text = _text_in(extras)
+        if text < 0:
+            extras = tuple(map(freeze, extras))
+            values = values[:_OWN_COUNT] + extras
+            text = sizes.of_values(extras)
+        size += text + sizes.EXTRA * len(names)
     span = get_current_span(context).get_span_context()
     trace_id = span.trace_id
     return (
@@ -153,6 +146,26 @@ def snapshot(
         shown,
         size if size < _LARGE else max(size, _exact(values)),
     )
+
+
+def _text_in(values: tuple[Any, ...]) -> int:
+    """Characters in values that cannot change; less than 0 when one of them can."""
+    size = 0
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            size += len(value)
+        elif kind not in _FIXED:
+            if kind is not bytes:
+                return -1
+            size += len(value)
+    return size
+
+
+def _size_of(failure: Failure | None) -> int:
+    if failure is None:
+        return 0
+    return _FAILURE + len(failure.message) + _FRAME * len(failure.frames)
 
 
 def _exact(values: tuple[Any, ...]) -> int:

@@ -32,6 +32,7 @@ class Spooled:
     Attributes:
         spooled: the spool counts what is lost and the sender what arrives.
         target: where the sender sends to.
+        sender: takes from the spool what is appended.
     """
 
     spooled = True
@@ -40,18 +41,18 @@ class Spooled:
         """Append to the spool of ``sender``."""
         super().__init__(**kwargs)
         self.target = target
-        self._sender = sender
+        self.sender = sender
 
     def append(self, payload: bytes, items: int) -> bool:
         """Store a request; whether it was kept."""
-        kept = self._sender.spool.append(payload, items)
-        self._sender.added()
+        kept = self.sender.spool.append(payload, items)
+        self.sender.added()
         return kept
 
     def append_batch(self, batch: Sequence[Any], encoded: Callable[[Sequence[Any]], bytes]) -> bool:
         """Encode and store records, in halves where one request would be too large."""
         payload = encoded(batch)
-        if len(payload) > self._sender.spool.bounds.request_bytes and len(batch) > 1:
+        if len(payload) > self.sender.spool.bounds.request_bytes and len(batch) > 1:
             middle = len(batch) // 2
             first = self.append_batch(batch[:middle], encoded)
             return self.append_batch(batch[middle:], encoded) and first
@@ -62,7 +63,7 @@ class Spooled:
         del timeout_millis
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """True: what was exported is on disk."""
+        """True: what was exported is on disk; whether it is taken says the provider."""
         del timeout_millis
         return True
 

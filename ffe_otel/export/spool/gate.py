@@ -40,6 +40,9 @@ class Gate:
 
     While nobody is there, one of them tries after ever longer pauses, and the others wait
     for what comes of it.
+
+    Attributes:
+        down: nobody answered the last request. May be read without the lock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,8 +54,9 @@ class Gate:
         """Forget everything: in a forked child nobody of the parent's threads is trying."""
         self._lock = threading.Lock()
         self._backoff = Backoff(self._clock)
-        self._down = False
+        self.down = False
         self._tried_by: object = None
+        self._asked: dict[int, float] = {}
 
     def enter(self, who: object, *, hurry: bool = False) -> bool:
         """Ask to try; whoever may has to say afterwards what came of it.
@@ -62,19 +66,24 @@ class Gate:
             hurry: the process ends or somebody waits; pauses do not count.
         """
         with self._lock:
-            if not self._down or hurry:
-                return True
-            if self._tried_by is not None or self._clock() < self._backoff.until:
-                return False
-            self._tried_by = who
+            if self.down and not hurry:
+                if self._tried_by is not None or self._clock() < self._backoff.until:
+                    return False
+                self._tried_by = who
+            self._asked[id(who)] = self._clock()
             return True
+
+    def silent_since(self) -> float | None:
+        """Since when a request waits for its answer, a monotonic time; ``None`` without one."""
+        return min(self._asked.copy().values(), default=None)
 
     def leave(self, who: object, *, reached: bool) -> None:
         """Say whether somebody answered."""
         with self._lock:
             if self._tried_by is who:
                 self._tried_by = None
-            self._down = not reached
+            self._asked.pop(id(who), None)
+            self.down = not reached
             if reached:
                 self._backoff.succeeded()
             elif self._clock() >= self._backoff.until:

@@ -106,6 +106,10 @@ class Outbox:
         sent = [sender.wait_for(ticket, deadline) for sender, ticket in asked]
         return all(sent)
 
+    def senders(self, signal: str) -> list[Sender]:
+        """What takes a signal to its endpoints."""
+        return [sender for sender in self._all() if sender.spool.signal == signal]
+
     def close(self, deadline: float) -> None:
         """Send what is possible until ``deadline`` and leave the rest to the next process."""
         senders = self._all()

@@ -67,6 +67,11 @@ class Batch:
         return sum(len(record.payload) for record in self.records)
 
     @property
+    def stored(self) -> int:
+        """Bytes that the records take where they wait."""
+        return self.size if self.source is None else self.records[-1].end - self.start
+
+    @property
     def payload(self) -> bytes:
         """One request: repeated fields of concatenated protobuf messages are concatenated."""
         return b"".join(record.payload for record in self.records)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from ffe_otel.export.exporters import Seam
+    from ffe_otel.export.flushing import Flushes
     from ffe_otel.export.room import Room
     from ffe_otel.export.spool.exporters import Spooled
 
@@ -58,7 +59,7 @@ class _ToSpool(Generic[T]):
         signal: what is processed.
         capacity: records that wait at most; 0 for as many as have room.
         room: what they may take in memory, together with those of other signals.
-        budget: gives the seconds that a shutdown may take.
+        flushes: knows how long a flush or a shutdown may take.
     """
 
     def __init__(
@@ -67,13 +68,13 @@ class _ToSpool(Generic[T]):
         seam: Seam,
         signal: Signal,
         capacity: int,
-        budget: Callable[[], float],
+        flushes: Flushes,
         room: Room | None = None,
     ) -> None:
         self._exporter = exporter
         self._seam = seam
         self._signal = signal
-        self._budget = budget
+        self._flushes = flushes
         self._said = False
         self._worker: Worker[T] = Worker(
             self._deliver,
@@ -97,11 +98,17 @@ class _ToSpool(Generic[T]):
 
     def shutdown(self) -> None:
         """Append everything within the budget; what comes later is appended at once."""
-        self._worker.close(self._budget())
+        self._worker.close(self._flushes.budget.share())
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
-        """Wait until everything is in the spool; whether it is."""
-        return self._worker.flush(timeout_millis / 1000)
+        """Wait until the endpoint has taken everything so far; whether it has.
+
+        As a part of a flush of ours it ends at the spool.
+        """
+        flush = self._flushes.begin(timeout_millis / 1000)
+        return self._flushes.settle(
+            flush, [self._signal], lambda: flush.through(self._worker, [self._exporter.sender])
+        )
 
     def _deliver(self, batch: Sequence[T]) -> None:
         with self._guarded(len(batch)):
@@ -153,11 +160,11 @@ class SpoolSpanProcessor(_ToSpool["ReadableSpan"], SpanProcessor):
         exporter: Spooled,
         seam: Seam,
         capacity: int,
-        budget: Callable[[], float],
+        flushes: Flushes,
         room: Room | None = None,
     ) -> None:
         """See the base class for the arguments."""
-        super().__init__(exporter, seam, Signal.TRACES, capacity, budget, room)
+        super().__init__(exporter, seam, Signal.TRACES, capacity, flushes, room)
         self._put = self._worker.put
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -180,11 +187,11 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
         exporter: Spooled,
         seam: Seam,
         capacity: int,
-        budget: Callable[[], float],
+        flushes: Flushes,
         room: Room | None = None,
     ) -> None:
         """See the base class for the arguments."""
-        super().__init__(exporter, seam, Signal.LOGS, capacity, budget, room)
+        super().__init__(exporter, seam, Signal.LOGS, capacity, flushes, room)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a log record as it is now."""

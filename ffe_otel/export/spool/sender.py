@@ -82,12 +82,14 @@ class Sender:
     def _reset(self) -> None:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._sending = threading.Lock()  # where there is no thread any more
         self._asked = self._answered = 0
         self._failed = 0  # the newest ticket for which not everything was sent
+        self._forced = False
         self._full = False
         self._stuck = False  # the endpoint does not take anything: no hurry
         self._stumbled_over = ""
-        self._closing = False
+        self._closing = self._ended = False
         self._deadline = 0.0
         self._next_round = 0.0
         self._next_adoption = 0.0
@@ -120,11 +122,27 @@ class Sender:
                 self._full = True
                 self._changed.notify_all()
 
-    def ask(self, deadline: float) -> int:
-        """Ask for everything to be sent now, pauses or not.
+    @property
+    def open(self) -> bool:
+        """Whether it is no use to send now: nobody is there, or asked to be left alone."""
+        return self._gate.down or time.monotonic() < max(
+            self._backoff.until, self._leave_alone_until
+        )
+
+    def is_current(self) -> bool:
+        """Whether this is the sender's own thread, which cannot wait for itself."""
+        return self._thread is threading.current_thread()
+
+    def silent_since(self) -> float | None:
+        """Since when the endpoint owes an answer, a monotonic time; ``None`` if it does not."""
+        return self._gate.silent_since()
+
+    def ask(self, deadline: float, *, force: bool = True) -> int:
+        """Ask for everything that waits to be sent now.
 
         Args:
             deadline: monotonic time in seconds until which that may take.
+            force: pauses or not.
 
         Returns:
             A ticket for ``wait_for``.
@@ -133,6 +151,7 @@ class Sender:
         with self._changed:
             alone = self._asked == self._answered and not self._closing
             self._deadline = deadline if alone else max(self._deadline, deadline)
+            self._forced = self._forced or force
             self._asked += 1
             self._changed.notify_all()
             return self._asked
@@ -143,13 +162,30 @@ class Sender:
         Returns:
             Whether everything is sent that waited when the sender began with it.
         """
+        thread = self._thread
+        if self.is_current():
+            return False
+        if thread is None or not thread.is_alive():
+            return self._send_here(ticket, deadline)
         with self._changed:
-            if self._thread is None:
-                return self.spool.empty
             self._changed.wait_for(
-                lambda: self._answered >= ticket, max(0.0, deadline - time.monotonic())
+                lambda: self._answered >= ticket or self._ended,
+                max(0.0, deadline - time.monotonic()),
             )
             return self._answered >= ticket > self._failed
+
+    def _send_here(self, ticket: int, deadline: float) -> bool:
+        """Send on the thread that waits: there is no other any more."""
+        if self._sending.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            try:
+                if self._answered < ticket:
+                    with suppress_instrumentation():
+                        self._round()
+                    if self._closing:
+                        self.spool.close()
+            finally:
+                self._sending.release()
+        return self._answered >= ticket > self._failed
 
     def begin_close(self, deadline: float) -> None:
         """Send what is possible until ``deadline``, a monotonic time in seconds, and end."""
@@ -182,6 +218,9 @@ class Sender:
                 self._round()
                 if closing:
                     self.spool.close()
+                    with self._changed:
+                        self._ended = True
+                        self._changed.notify_all()
                     return
 
     def _wait(self) -> bool:
@@ -198,10 +237,11 @@ class Sender:
         with self._changed:
             asked = self._asked
             hurry = self._closing or asked > self._answered
+            forced, self._forced = self._closing or self._forced, False
         sent = False
         try:
             self._housekeep()
-            sent = self._send_all(hurry=hurry)
+            sent = self._send_all(hurry=hurry, forced=forced)
         except Exception as error:  # noqa: BLE001 - the thread has to go on
             self._stumbled(error)
         finally:
@@ -230,30 +270,35 @@ class Sender:
             self.spool.adopt()
         self.spool.housekeep()
 
-    def _send_all(self, *, hurry: bool) -> bool:
-        """Send what waits now; whether all of it is sent."""
+    def _send_all(self, *, hurry: bool, forced: bool) -> bool:
+        """Send what waits now; whether all of it is sent.
+
+        Args:
+            hurry: somebody waits for it, until the deadline.
+            forced: pauses do not count.
+        """
         left = self.spool.bytes_waiting()
         while left > 0:
             now = time.monotonic()
             seconds = self._pace.timeout
             if hurry:
                 seconds = min(seconds, self._deadline - now)
-            elif now < self._backoff.until:
+            if not forced and now < self._backoff.until:
                 return False
             if seconds < _SHORTEST_ATTEMPT or now < self._leave_alone_until:
                 return False
             batch = self.spool.take(self.spool.bounds.request_bytes, self._most_records)
             if batch is None:
                 return True
-            settled = self._send(batch, seconds, hurry=hurry)
+            settled = self._send(batch, seconds, hurry=hurry, forced=forced)
             if settled is None:
                 return False
             left -= settled
         return True
 
-    def _send(self, batch: Batch, seconds: float, *, hurry: bool) -> int | None:
+    def _send(self, batch: Batch, seconds: float, *, hurry: bool, forced: bool) -> int | None:
         """Send a batch; bytes that wait no more, ``None`` where it is no time to go on."""
-        outcome = self._post(batch, seconds, hurry=hurry)
+        outcome = self._post(batch, seconds, forced=forced)
         if outcome is None:
             self.spool.give_back()
             return None
@@ -261,7 +306,7 @@ class Sender:
             self._taken(batch, outcome)
             self._suspicion.taken(batch)
             self._most_records = min(_MOST_RECORDS, self._most_records * 2)
-            return batch.size
+            return batch.stored
         if outcome.fate is Fate.REFUSED:
             return self._refused(batch, outcome)
         self.spool.give_back()
@@ -273,8 +318,8 @@ class Sender:
         self._later(outcome)
         return None
 
-    def _post(self, batch: Batch, seconds: float, *, hurry: bool) -> Outcome | None:
-        if not self._gate.enter(self, hurry=hurry):
+    def _post(self, batch: Batch, seconds: float, *, forced: bool) -> Outcome | None:
+        if not self._gate.enter(self, hurry=forced):
             self._stuck = True
             return None
         reached = False
@@ -289,7 +334,7 @@ class Sender:
     def _takes_others(self, batch: Batch, seconds: float) -> bool:
         """Whether the server takes another request than this one, which it failed on."""
         other = self.spool.take_elsewhere(batch)
-        outcome = self._post(other, seconds, hurry=False) if other is not None else None
+        outcome = self._post(other, seconds, forced=False) if other is not None else None
         if other is None or outcome is None or outcome.fate is not Fate.TAKEN:
             return False
         self._taken(other, outcome)
@@ -319,7 +364,7 @@ class Sender:
         self.spool.refuse(batch, self._desk.redact(text))
         self._suspicion.clear()
         self._most_records = _MOST_RECORDS
-        return batch.size
+        return batch.stored
 
     def _later(self, outcome: Outcome) -> None:
         signal = self.spool.signal

@@ -336,7 +336,7 @@ class Spool:
             ages = Ages(self.bounds, self._notices, self._monotonic(), self._wall() / 1e9)
             self._files.insert(ages.segments(taken.segments))
             if taken.lost:
-                self._drop(Reason.CORRUPT, taken.lost)
+                self._stats.dropped(self.signal, Reason.CORRUPT, taken.lost, inherited=True)
                 self._notices.damaged(self.parent)
             self._make_room()
         for path, text in taken.foreign:

@@ -18,7 +18,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from spool_parts import drained
 
 from ffe_otel import semconv
+from ffe_otel.export.budget import ShutdownBudget
 from ffe_otel.export.exporters import Seam
+from ffe_otel.export.flushing import Flushes
 from ffe_otel.export.health import Health
 from ffe_otel.export.spool.exporters import Spooled
 from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
@@ -39,7 +41,21 @@ class Box:
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
 
+    open = False
+
     def added(self) -> None:
+        pass
+
+    def ask(self, deadline: float, *, force: bool) -> int:
+        return 0
+
+    def wait_for(self, ticket: int, deadline: float) -> bool:
+        return True
+
+    def is_current(self) -> bool:
+        return False
+
+    def silent_since(self) -> None:
         pass
 
 
@@ -82,7 +98,7 @@ def spans(make: Callable[..., Spool], seam: Seam) -> Any:
     """A provider whose spans end in a spool, and what is in that."""
     spool = make()
     exporter = Breakable(Box(spool), "target")  # type: ignore[arg-type]
-    processor = SpoolSpanProcessor(exporter, seam, 100, lambda: 10.0)
+    processor = SpoolSpanProcessor(exporter, seam, 100, Flushes(ShutdownBudget(20.0), 60.0, seam.stats))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
 
@@ -105,7 +121,7 @@ def logs(make: Callable[..., Spool], seam: Seam) -> Any:
     """The same for log records."""
     spool = make()
     exporter = Breakable(Box(spool), "target")  # type: ignore[arg-type]
-    processor = SpoolLogProcessor(exporter, seam, 100, lambda: 10.0)
+    processor = SpoolLogProcessor(exporter, seam, 100, Flushes(ShutdownBudget(20.0), 60.0, seam.stats))
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(processor)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from ffe_otel.export.flushing import Flush, Flushes, Helper
@@ -100,12 +101,16 @@ class Flusher:
         flush = self.flushes.begin_forced(timeout)
 
         def work() -> bool:
-            part = Flush(flush.end, forced=True, sends=False)
-            with self.flushes.within(part):
-                done = [each.force_flush(_millis(part)) for each in providers]
-            return (self._outbox is None or self._outbox.flush(flush.end)) and all(done)
+            done = self.store(providers, flush.left)
+            return (self._outbox is None or self._outbox.flush(flush.end)) and done
 
         return self.flushes.settle(flush, tuple(Signal), work)
+
+    def store(self, providers: Sequence[Any], seconds: float) -> bool:
+        """Bring what is in memory to the spool; whether all of it is there."""
+        part = Flush(time.monotonic() + seconds, forced=True, sends=False)
+        with self.flushes.within(part):
+            return all([each.force_flush(_millis(part)) for each in providers])  # noqa: C419 - each
 
     def _below(self, flush: Flush, below: Below, senders: Sequence[Sender], *, quick: bool) -> bool:
         part = Flush(flush.end, flush.patience, forced=flush.forced, sends=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
-from ffe_otel.capture import lifecycle, runtime
+from ffe_otel.capture import ending, lifecycle, runtime
 from ffe_otel.capture.children import process_name
 from ffe_otel.capture.configuring import correct_variables
 from ffe_otel.capture.start import sdk_disabled
@@ -82,6 +82,16 @@ class Handle:
         the endpoint once even while it is thought to be away.
         """
         return self.flusher is None or self.flusher.everything(self.providers(), timeout)
+
+    def store(self, seconds: float) -> bool:
+        """Bring the spans and log records that are in memory to the spool within ``seconds``.
+
+        Metrics are not collected for it. Whether all of it is stored.
+        """
+        if self.flusher is None:
+            return True
+        sources = (self.tracer_provider, self.logger_provider)
+        return self.flusher.store([each for each in sources if each is not None], seconds)
 
     def providers(self) -> tuple[Any, ...]:
         """The OpenTelemetry providers that there are."""
@@ -229,6 +239,7 @@ def install(
     except BaseException:
         stack.close()
         raise
+    stack.callback(ending.watch(handle.store))
     stack.callback(lifecycle.at_exit(handle))
     stack.callback(lifecycle.Termination(handle, config.limits.shutdown_seconds).install())
     lifecycle.at_fork(handle)

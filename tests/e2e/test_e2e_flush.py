@@ -301,6 +301,32 @@ def test_flushing_while_it_ends_hangs_nobody(tmp_path: Path, sink: Sink) -> None
     assert said(tmp_path, sink.url, body) == ["[]"]
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "os._exit(0)",
+        "os.execv(sys.executable, [sys.executable, '-c', ''])",
+        "os.execlp(sys.executable, sys.executable, '-c', '')",
+        "os.execve(sys.executable, [sys.executable, '-c', ''], os.environ)",
+    ],
+)
+def test_what_was_made_last_is_stored_before_an_end_without_callbacks(
+    tmp_path: Path, end: str
+) -> None:
+    said(tmp_path, "http://127.0.0.1:9", f"make(200, 'last')\n{end}")
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "own state").rglob("*.spool"))
+    assert {number for number in range(200) if f"last {number}".encode() in stored} == {*range(200)}
+
+
+def test_ends_are_given_back(tmp_path: Path, sink: Sink) -> None:
+    body = """
+    import posix
+    handle.uninstall()
+    say(os._exit is posix._exit, os.execv is posix.execv, os.execve is posix.execve)
+    """
+    assert said(tmp_path, sink.url, body) == ["True True True"]
+
+
 AT_EXIT = {
     "atexit": "atexit.register(end); say('ready')",
     "finally": "try:\n    say('ready')\nfinally:\n    end()",

@@ -98,7 +98,9 @@ def spans(make: Callable[..., Spool], seam: Seam) -> Any:
     """A provider whose spans end in a spool, and what is in that."""
     spool = make()
     exporter = Breakable(Box(spool), "target")  # type: ignore[arg-type]
-    processor = SpoolSpanProcessor(exporter, seam, 100, Flushes(ShutdownBudget(20.0), 60.0, seam.stats))
+    processor = SpoolSpanProcessor(
+        exporter, seam, 100, Flushes(ShutdownBudget(20.0), 60.0, seam.stats)
+    )
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
 
@@ -121,7 +123,9 @@ def logs(make: Callable[..., Spool], seam: Seam) -> Any:
     """The same for log records."""
     spool = make()
     exporter = Breakable(Box(spool), "target")  # type: ignore[arg-type]
-    processor = SpoolLogProcessor(exporter, seam, 100, Flushes(ShutdownBudget(20.0), 60.0, seam.stats))
+    processor = SpoolLogProcessor(
+        exporter, seam, 100, Flushes(ShutdownBudget(20.0), 60.0, seam.stats)
+    )
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(processor)
 

@@ -86,8 +86,7 @@ def burst(records: int, threads: int) -> None:
 
 def resident() -> int:
     """Bytes of resident memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def installed(url: str) -> Callable[[], Any]:
 
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = url
     os.environ["FFE_OTEL__LIMITS__QUEUE_SIZE"] = str(QUEUE)
+    os.environ["FFE_OTEL__LIMITS__QUEUE_BYTES"] = str(1 << 32)
     os.environ["FFE_OTEL__LOGGING__BUFFER_SIZE"] = str(QUEUE)
     os.environ["FFE_OTEL__METRICS__PROMETHEUS__PORT"] = "0"
     os.environ["FFE_OTEL__LOGGING__OUTPUTS__CONSOLE"] = "false"

@@ -58,13 +58,33 @@ def test_what_is_refused_goes_to_the_quarantine_with_its_reason(
     assert endpoint.bodies == []
 
 
-@pytest.mark.parametrize("behaviour", ["down", "deaf", "busy"])
+FLUSHES = """
+from opentelemetry import metrics
+from opentelemetry._logs import get_logger_provider
+
+for number in range(50):
+    mark(number, "x" * 100_000)
+say("ready")
+providers = [trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider()]
+for provider in providers:
+    provider.force_flush()
+for provider in providers:
+    provider.shutdown()
+"""
+
+
+@pytest.mark.parametrize("behaviour", ["down", "black hole", "deaf", "busy"])
 def test_an_exit_takes_two_seconds_at_most(
     endpoint: Endpoint, start: Start, behaviour: str
 ) -> None:
     endpoint.always = (503, {"Retry-After": "60"}) if behaviour == "busy" else None
-    {"down": endpoint.down, "deaf": endpoint.deaf, "busy": endpoint.up}[behaviour]()
-    engine = start(body='for number in range(50): mark(number, "x" * 100_000)\nsay("ready")')
+    {
+        "down": endpoint.down,
+        "black hole": endpoint.black_hole,
+        "deaf": endpoint.deaf,
+        "busy": endpoint.up,
+    }[behaviour]()
+    engine = start(body=FLUSHES)
     engine.wait_for_lines(51)
     began = time.monotonic()
     engine.wait()

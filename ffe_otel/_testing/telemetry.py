@@ -168,5 +168,6 @@ class Telemetry:
         return self._logs.get_finished_logs()
 
     def _flush(self) -> None:
-        if not self.handle.flush(_FLUSH_SECONDS):
+        # The first may say of something that it was lost, which is nothing to wait for.
+        if not (self.handle.flush(_FLUSH_SECONDS) or self.handle.flush(_FLUSH_SECONDS)):
             raise TimeoutError(f"telemetry was not flushed within {_FLUSH_SECONDS} s")

@@ -118,6 +118,29 @@ def test_a_provider_that_the_engine_brought_flushes_ours_too(tmp_path: Path, sin
     assert [span.name for span in sink.spans()] == ["made"]
 
 
+def test_declared_providers_flush_what_was_logged(tmp_path: Path, sink: Sink) -> None:
+    pytest.importorskip("opentelemetry.configuration")
+    declared = tmp_path / "sdk.yaml"
+    exporter = f"exporter: {{otlp_http: {{endpoint: '{sink.url}/v1/SIGNAL'}}}}"
+    declared.write_text(
+        f"""
+        file_format: "1.1"
+        tracer_provider:
+          processors: [{{batch: {{{exporter.replace("SIGNAL", "traces")}}}}}]
+        logger_provider:
+          processors: [{{batch: {{{exporter.replace("SIGNAL", "logs")}}}}}]
+        """
+    )
+    body = """
+    make(1000)
+    say([provider.force_flush(20000) for provider in providers])
+    os._exit(0)
+    """
+    assert said(tmp_path, sink.url, body, OTEL_CONFIG_FILE=str(declared)) == ["[True, True, True]"]
+    assert len(bodies(sink)) == 1000
+    assert len(sink.spans()) == 100
+
+
 def test_without_an_endpoint_it_is_false_and_at_once_when_that_is_known(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -154,6 +177,17 @@ def test_what_is_refused_is_not_taken(tmp_path: Path, sink: Sink) -> None:
     """
     # The second has nothing to send, and nothing was lost since the first.
     assert said(tmp_path, sink.url, body) == ["[False, False, False]", "[True, True]"]
+
+
+@pytest.mark.parametrize(("status", "taken"), [(200, True), (400, False)])
+def test_without_a_spool_it_is_what_the_exporters_say(
+    tmp_path: Path, sink: Sink, status: int, taken: bool
+) -> None:
+    sink.status = status
+    body = "make(10); say([provider.force_flush(20000) for provider in providers]); os._exit(0)"
+    env = {"FFE_OTEL__SPOOL__ENABLED": "false"}
+    assert said(tmp_path, sink.url, body, **env) == [str([taken] * 3)]
+    assert len(bodies(sink)) == (10 if taken else 0)
 
 
 def test_what_is_taken_but_for_a_part_is_not_taken(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
 
 import pytest
 
-from ffe_otel.export.worker import Worker
+from ffe_otel.export.room import Room
+from ffe_otel.export.worker import BATCH_BYTES, Worker
 
 
 def wait_until(condition):
@@ -55,9 +57,10 @@ def sink():
 def make(sink):
     made = []
 
-    def begin(capacity=1000, *, threaded=True):
+    def begin(capacity=1000, *, threaded=True, room=None):
         worker = Worker(
             sink.deliver,
+            room=room,
             capacity=capacity,
             dropped=sink.drop,
             name="a-worker",
@@ -267,3 +270,70 @@ def test_there_is_no_time_when_a_quarter_of_the_queue_waits(make, sink):
         assert not worker.pressed
         worker.put(number)
     assert worker.pressed
+
+
+def test_queues_share_a_room_and_give_back_what_is_delivered(make, sink):
+    room = Room(1000)
+    one, two = make(room=room), make(room=room)
+    sink.open.clear()
+    one.put(0, 100)
+    wait_until(lambda: one.waiting == 0)
+    for number in range(1, 21):
+        (one if number % 2 else two).put(number, 100)
+    assert room.used == 1000
+    sink.open.set()
+    assert one.flush(10)
+    assert two.flush(10)
+    assert sorted(sink.items) == list(range(10))
+    assert sink.dropped == 11
+    assert room.used == 0
+    one.put(100, 1000)
+    assert one.flush(10)
+    assert sink.items[-1] == 100
+
+
+def test_large_items_go_in_small_batches(make, sink):
+    worker = make(capacity=0)
+    batches = []
+    worker._deliver = batches.append
+    sink.open.clear()
+    for number in range(100):
+        worker.put(number, BATCH_BYTES // 4)
+    assert worker.flush(10)
+    assert list(itertools.chain(*batches)) == list(range(100))
+    assert max(map(len, batches)) <= 4
+
+
+def test_flush_does_not_wait_for_what_comes_after_it(make, sink):
+    worker = make(threaded=False)
+    original, more = sink.deliver, iter(range(100, 2000))
+
+    def deliver(batch):
+        original(batch)
+        for number in list(itertools.islice(more, 3)):
+            worker._queue.extend((number, 0))
+
+    worker._deliver = deliver
+    worker._queue.extend((1, 0, 2, 0))
+    assert worker.flush(10)
+    assert sink.items == [1, 2]
+
+
+def test_flush_within_a_delivery_waits_for_nobody(make, sink):
+    worker = make()
+    answers = []
+    worker._deliver = lambda _: answers.append(worker.flush(10))
+    worker.put(1)
+    assert worker.flush(10)
+    assert answers == [False]
+
+
+def test_a_stuck_delivery_after_closing_is_no_success(make, sink):
+    worker = make()
+    sink.open.clear()
+    worker.put(1)
+    wait_until(lambda: worker.waiting == 0)
+    assert worker.close(0.05) is False
+    assert worker.flush(0.05) is False
+    sink.open.set()
+    assert worker.flush(10)

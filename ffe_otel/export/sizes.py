@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from opentelemetry._logs import LogRecord
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -66,11 +66,21 @@ def of_span(span: ReadableSpan) -> int:
     """Bytes of a span that has ended."""
     # The property makes a view for each call.
     attributes = getattr(span, "_attributes", None) or {}
-    size = _SPAN + _VALUE * len(attributes) + of_values(attributes.values())
-    parts: tuple[Event | Link, ...] = (*span.events, *span.links)
-    for part in parts:
-        size += _PART + of_values((part.attributes or {}).values())
-    return size + _LISTS if parts else size
+    size = _SPAN + _VALUE * len(attributes)
+    for value in attributes.values():
+        # Most are short texts and scalars, and spans are many.
+        if type(value) is str and len(value) < _SHORT:
+            size += len(value)
+        elif type(value) not in _SCALARS:
+            size += of_values((value,))
+    events, links = span.events, span.links
+    return size + _of_parts(events, links) if events or links else size
+
+
+def _of_parts(events: Sequence[Event], links: Sequence[Link]) -> int:
+    parts: tuple[Event | Link, ...] = (*events, *links)
+    sizes = [_PART + of_values((part.attributes or {}).values()) for part in parts]
+    return _LISTS + sum(sizes)
 
 
 def of_record(record: LogRecord) -> int:

@@ -38,12 +38,12 @@ from ffe_otel.capture.start import say
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
 from ffe_otel.export import otlp, prometheus, seams
 from ffe_otel.export.flushing import Flushes
-from ffe_otel.export.room import Room
 from ffe_otel.export.spool.exporters import is_spooled
 from ffe_otel.export.spool.outbox import Outbox
 from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcessor
 from ffe_otel.export.spool.sender import Desk
 from ffe_otel.export.stats import ExportStats
+from ffe_otel.foundation.room import Room
 from ffe_otel.redaction import configured_redactor
 from ffe_otel.sdk import existing, leaving, selfcheck
 from ffe_otel.sdk import found as sdk_found

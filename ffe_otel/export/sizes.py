@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 LOG_LINE: Final = 800
 EXTRA: Final = 60
-MEASUREMENT: Final = 120
 _SPAN: Final = 700
 _LISTS: Final = 1_800  # of events and links, which most spans never need
 _RECORD: Final = 1_200
@@ -65,7 +64,9 @@ def _of_other(value: Any, depth: int) -> int:
 def of_span(span: ReadableSpan) -> int:
     """Bytes of a span that has ended."""
     # The property makes a view for each call.
-    attributes = getattr(span, "_attributes", None) or {}
+    attributes = getattr(span, "_attributes", None)
+    if attributes is None:
+        attributes = span.attributes or {}
     size = _SPAN + _VALUE * len(attributes)
     for value in attributes.values():
         # Most are short texts and scalars, and spans are many.

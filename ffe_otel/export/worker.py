@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from ffe_otel.export.room import Room
+from ffe_otel.foundation.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from ffe_otel.export.room import Room
 from ffe_otel.export.worker import BATCH_BYTES, Worker
+from ffe_otel.foundation.room import Room
 
 
 def wait_until(condition):

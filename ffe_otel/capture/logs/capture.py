@@ -18,9 +18,9 @@ from ffe_otel.capture.logs.logfile import LogFile
 from ffe_otel.capture.logs.otlp import OtlpOutput
 from ffe_otel.capture.logs.syslog import Syslog
 from ffe_otel.capture.logs.tap import Tap
-from ffe_otel.export.room import Room
 from ffe_otel.export.stats import Signal
 from ffe_otel.export.worker import Worker
+from ffe_otel.foundation.room import Room
 from ffe_otel.redaction.records import redact_line
 
 if TYPE_CHECKING:

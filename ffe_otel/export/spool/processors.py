@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from ffe_otel.export.exporters import Seam
     from ffe_otel.export.flushing import Flushes
-    from ffe_otel.export.room import Room
     from ffe_otel.export.spool.exporters import Spooled
+    from ffe_otel.foundation.room import Room
 
 T = TypeVar("T")
 _logger = logging.getLogger("ffe_otel.export")
@@ -204,7 +204,7 @@ class SpoolLogProcessor(_ToSpool["ReadableLogRecord"], LogRecordProcessor):
                 instrumentation_scope=log_record.instrumentation_scope,
                 limits=log_record.limits,
             ),
-            sizes.of_record(taken),
+            sizes.of_record(log_record.log_record),
         )
 
     @property

@@ -81,7 +81,7 @@ class Telemetry:
             )
         self._stack.callback(handle.uninstall)
         if handle.runtime is None or handle.meter_provider is None:
-            raise RuntimeError("capture cannot be installed in a process that gevent patched")
+            raise RuntimeError("capture cannot be installed in this process")
         # Ours only: the engine's metrics would go to prometheus_client's global registry.
         handle.meter_provider.add_metric_reader(
             prometheus.ScopeReader(

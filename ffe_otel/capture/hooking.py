@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ffe_otel.capture.around import Around, Observed
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,7 +118,7 @@ class HookSet:
     """The hooks of one installation: applies them, reports on them, takes them out."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._entries: dict[str, _Entry] = {}
         self._patches: list[_Patch] = []
         self._around = Around()

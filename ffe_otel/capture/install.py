@@ -6,12 +6,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import sys
 import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ffe_otel import semconv
 from ffe_otel.capture import ending, lifecycle, runtime
@@ -52,7 +51,7 @@ class Handle:
 
     Attributes:
         runtime: what the manual API and the hooks use; ``None`` when nothing was installed
-            because ``OTEL_SDK_DISABLED`` is set or the process is patched by gevent.
+            because ``OTEL_SDK_DISABLED`` is set.
         tracer_provider, meter_provider, logger_provider: the OpenTelemetry providers.
         hooks: the state of the engine's hooks, ``None`` when they were not asked for.
         page: the metrics page, ``None`` when it is switched off.
@@ -225,12 +224,6 @@ def install(
         stack.close()
         raise
     handle = Handle(stack, config.limits.shutdown_seconds)
-    if _patched_by_gevent():
-        _log.warning(
-            "ffe_otel: threads are patched by gevent, so telemetry would stall the program; "
-            "nothing is captured. Import ffe_otel in a process that gevent did not patch."
-        )
-        return handle
     runtime.require_none()
     from ffe_otel.capture.assembly import Assembly, Parts
 
@@ -254,11 +247,6 @@ def install_at_start(config: Config) -> None:
         # Nothing of the program is there yet, and all of ours stays. The garbage collector,
         # which stops every thread, would look through it each time for ten milliseconds.
         gc.freeze()
-
-
-def _patched_by_gevent() -> bool:
-    monkey: Any = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 def own_resource_attributes(config: Config) -> dict[str, str]:

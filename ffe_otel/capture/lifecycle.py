@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import queue
 import signal
@@ -18,6 +19,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from ffe_otel.foundation import native
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from ffe_otel.capture.install import Handle
 
 _FLUSH_SECONDS = 1.0
+_INIT = 1
+_log = logging.getLogger(__name__)
 
 
 def at_exit(handle: Handle) -> Callable[[], None]:
@@ -62,6 +67,9 @@ def _at_end_of_worker(handle: Handle) -> None:
 class Termination:
     """Sends what is in memory before SIGTERM ends the process.
 
+    Only where it does end it: a handler of the engine's, or the kernel for the first process
+    of a container, may let it go on, and then capture goes on as well.
+
     The handler itself only puts on a ``SimpleQueue`` and waits for a worker thread
     against a deadline: other locks can be held by the very code it interrupts.
     """
@@ -71,6 +79,7 @@ class Termination:
         self._deadline = deadline_seconds
         self._previous: Any = None
         self._installed = False
+        self._waiting = False
         self._pid = 0
 
     def install(self) -> Callable[[], None]:
@@ -98,39 +107,59 @@ class Termination:
 
     def _in_child(self) -> None:
         # The handler is inherited, the thread that it hands its work to is not.
+        self._waiting = False
         if self._installed:
-            with contextlib.suppress(RuntimeError):  # no more threads: it sends nothing then
-                self._start_worker()
+            self._start_worker()
 
     def _start_worker(self) -> None:
-        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="ffe-otel-sigterm", daemon=True).start()
-        self._pid = os.getpid()
+        self._asked: native.SimpleQueue[str] = native.SimpleQueue()
+        self._done: native.SimpleQueue[None] = native.SimpleQueue()
+        self._pid = os.getpid() if native.Thread(self._work).start() else 0
 
     def _handler(self, number: int, frame: FrameType | None) -> None:
-        chained = callable(self._previous)
-        if os.getpid() == self._pid:
-            self._asked.put("flush" if chained else "close")
-            with contextlib.suppress(queue.Empty):
-                self._done.get(timeout=_FLUSH_SECONDS if chained else self._deadline)
-        if chained:
+        if self._ends_the_process(number):
+            if not self._waiting:  # or the first one is about to end it
+                self._ask("close", self._deadline)
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
+        if not self._waiting:
+            self._ask("flush", _FLUSH_SECONDS)
+        if callable(self._previous):
             self._previous(number, frame)
-        else:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+
+    def _ends_the_process(self, number: int) -> bool:
+        """Whether nothing but the default action would have met the signal without us."""
+        # Whoever came after us and calls us all the same had found no handler to call.
+        alone = signal.getsignal(number) == self._handler
+        # The kernel takes no default action on the first process of a PID namespace.
+        return alone and not callable(self._previous) and os.getpid() != _INIT
+
+    def _ask(self, what: str, seconds: float) -> None:
+        if os.getpid() != self._pid:
+            # It could not start before; threads end, and then it can.
+            self._start_worker()
+        if os.getpid() != self._pid:
+            return
+        self._waiting = True
+        try:
+            self._asked.put(what)
+            with contextlib.suppress(queue.Empty):
+                self._done.get(timeout=seconds)
+        finally:
+            self._waiting = False
 
     def _work(self) -> None:
-        while True:
-            asked = self._asked.get()
-            if asked == "flush":
-                # A handler of the engine's goes on after us and is worth observing.
-                self._handle.flush(_FLUSH_SECONDS)
-            elif asked == "close":
-                self._handle.close()
-            self._done.put(None)
-            if asked != "flush":
-                return
+        asked, done = self._asked, self._done
+        while (what := asked.get()) != "stop":
+            try:
+                if what == "flush":
+                    self._handle.flush(_FLUSH_SECONDS)
+                else:
+                    self._handle.close()
+            except Exception:  # noqa: BLE001 - the process is not to wait for nothing
+                _log.warning("ffe_otel: not everything could be sent on SIGTERM", exc_info=True)
+            done.put(None)
 
     def _undo(self) -> None:
         self._installed = False

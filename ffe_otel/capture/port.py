@@ -8,6 +8,7 @@ page moves to another one first.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def make_way(page: MetricsPage, failed: Callable[[str], None]) -> Callable[[], N
     Returns:
         Undoes the watch.
     """
-    owner: Any = socket.socket
+    owner = _binding_class()
     inherited = "bind" not in vars(owner)
     original = owner.bind
 
@@ -57,6 +58,15 @@ def make_way(page: MetricsPage, failed: Callable[[str], None]) -> Callable[[], N
             owner.bind = original
 
     return undo
+
+
+def _binding_class() -> Any:
+    """The class whose ``bind`` is called: eventlet's sockets hand it on to Python's."""
+    owner: Any = socket.socket
+    if hasattr(owner, "bind"):
+        return owner
+    with contextlib.closing(owner()) as made:
+        return type(made.fd)
 
 
 def _uvicorn(page: MetricsPage) -> Hook:

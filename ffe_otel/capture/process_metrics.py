@@ -6,7 +6,6 @@ The callbacks run on the reader's thread, never on the engine's.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -78,7 +77,7 @@ def observe_process(meter: Meter, state_dir: Path) -> None:
 
     observe(meter, semconv.PROCESS_CPU, cpu)
     observe(meter, semconv.PROCESS_MEMORY, lambda: [(process().memory_info().rss, {})])
-    observe(meter, semconv.PROCESS_THREADS, lambda: [(threading.active_count(), {})])
+    observe(meter, semconv.PROCESS_THREADS, lambda: [(process().num_threads(), {})])
     observe(meter, semconv.PROCESS_OPEN_FILES, open_files)
     observe(meter, semconv.PROCESS_DISK_IO, disk_io)
     observe(meter, semconv.DISK_SPACE, disk_space)

@@ -7,7 +7,6 @@ Everything here uses the OpenTelemetry API only; ``install`` builds it from SDK 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry._logs import LogRecord, SeverityNumber
 
 from ffe_otel import semconv
+from ffe_otel.foundation import native
 from ffe_otel.sdk.live import abort
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class _Owner:
     """Holds the active runtime; the only global mutable state of capture."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = native.Lock()
         self.active: Runtime | None = None
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Final
+
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +26,14 @@ class ShutdownBudget:
         """Allow ``seconds`` for one exit."""
         self._seconds = seconds
         self._clock = clock
-        self._lock = threading.RLock()  # a signal handler may come in between
+        self._lock = native.RLock()  # a signal handler may come in between
         self._deadline: float | None = None
         self._wasted = 0.0
         self._wasted_at = float("-inf")
 
     def after_fork(self) -> None:
         """In a forked child: a thread of the parent's may hold the lock, and is not here."""
-        self._lock = threading.RLock()
+        self._lock = native.RLock()
         self._deadline = None
 
     def share(self) -> float:

@@ -8,7 +8,6 @@ in the OpenMetrics format only, where the format has a place for them.
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 from ffe_otel import semconv
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Exemplars:
     """The last exemplar of each bucket; the SDK gives each away only once."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._last: dict[Key, Exemplar] = {}
 
     def remember(self, data: MetricsData) -> None:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel import semconv
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +39,13 @@ class Health:
     def __init__(self, redact: Callable[[str], str]) -> None:
         """Log with every text passed through ``redact``."""
         self._redact = redact
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._lost: dict[str, int] = {}
         self._rejecting: set[str] = set()
 
     def after_fork(self) -> None:
         """In a forked child: a thread of the parent's may hold the lock, and is not here."""
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
 
     def failed(self, endpoint: str, reason: str, count: int, *, closing: bool = False) -> None:
         """Note that records could not be sent.

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
+import weakref
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +35,7 @@ from ffe_otel.export.session import COMPRESSIONS, DeadlineSession
 from ffe_otel.export.spool.grpc import GrpcTransport
 from ffe_otel.export.spool.http import HttpTransport
 from ffe_otel.export.stats import Signal
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +51,7 @@ _logger = logging.getLogger("ffe_otel.export")
 _BATCH: Final = 512
 _SDK_QUEUE: Final = 65_536
 _GRPC_ENDPOINT: Final = "http://localhost:4317"
+_SDK_INTERVAL_MILLIS: Final = 60_000
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -315,7 +319,7 @@ def metric_reader(
     return OtlpMetricReader(exporter or metric_exporter(config), **arguments)
 
 
-class OtlpMetricReader(PeriodicExportingMetricReader):
+class OneNameReader(PeriodicExportingMetricReader):
     """Leaves out metrics of the engine that bear one of our names.
 
     Summed up in a backend, the same events under two sets of labels would count twice.
@@ -328,11 +332,66 @@ class OtlpMetricReader(PeriodicExportingMetricReader):
         super()._receive_metrics(kept, timeout_millis, **kwargs)
 
 
+class OtlpMetricReader(OneNameReader):
+    """Collects on a thread of the operating system, whatever became of Python's."""
+
+    def __init__(self, exporter: MetricExporter, **arguments: float) -> None:
+        interval = arguments.pop("export_interval_millis", None)
+        if interval is None:
+            interval = _number("OTEL_METRIC_EXPORT_INTERVAL", _SDK_INTERVAL_MILLIS)
+        # Without an interval the SDK starts no thread of its own; what is wrong it refuses.
+        asked = math.inf if interval > 0 else interval
+        super().__init__(exporter, export_interval_millis=asked, **arguments)
+        self._seconds = interval / 1000
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            restart = weakref.WeakMethod(self._begin_anew)
+
+            def after_fork() -> None:
+                if method := restart():
+                    method()
+
+            os.register_at_fork(after_in_child=after_fork)
+
+    def _begin_anew(self) -> None:
+        if not self._ending.is_set():
+            self._begin()
+
+    def _begin(self) -> None:
+        self._ending = native.Event()
+        if self._seconds < math.inf:
+            # Where the SDK keeps its own, and waits for it as long as the seam allows.
+            self._daemon_thread: Any = native.Thread(self._collect_again)
+            native.keep_starting(self._daemon_thread)
+
+    def _collect_again(self) -> None:
+        ending = self._ending
+        ended = False
+        while not ended:
+            ended = ending.wait(self._seconds)
+            try:
+                self.collect(timeout_millis=self._export_timeout_millis)
+            except Exception:
+                _logger.warning("Metrics could not be collected", exc_info=True)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Collect and send once more, within ``timeout_millis``."""
+        self._ending.set()
+        super().shutdown(timeout_millis, **kwargs)
+
+
+def _number(variable: str, default: float) -> float:
+    try:
+        return float(os.environ[variable])
+    except (KeyError, ValueError):
+        return default
+
+
 def leave_out_doubles(reader: MetricReader) -> MetricReader:
     """Make a periodic reader that somebody else built leave out what ours does."""
     if type(reader) is PeriodicExportingMetricReader:
         # Same state, other behaviour.
-        reader.__class__ = OtlpMetricReader
+        reader.__class__ = OneNameReader
     return reader
 
 

@@ -9,13 +9,13 @@ them, as if we were not there.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
-import threading
 import weakref
 from dataclasses import replace
-from socketserver import TCPServer, ThreadingMixIn
+from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -24,7 +24,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 
 from ffe_otel import semconv
 from ffe_otel.export.exemplars import Exemplars
-from ffe_otel.foundation.descriptors import LostError
+from ffe_otel.foundation import native
 from ffe_otel.foundation.sockets import OwnedSocket
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class _Page:
     def __init__(self, inner: CollectorRegistry, exemplars: Exemplars) -> None:
         self._inner = inner
         self._exemplars = exemplars
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
 
     def collect(self) -> Iterator[Metric]:
         """Collect as a Prometheus scrape does."""
@@ -130,9 +130,9 @@ class MetricsPage:
 
     def __init__(self, config: Prometheus) -> None:
         self._config = config
-        self._server: WSGIServer | None = None
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._thread: native.Thread | None = None
+        self._lock = native.Lock()
         self.inner = CollectorRegistry()
         self.exemplars = Exemplars()
         self.registry = CollectorRegistry()
@@ -181,16 +181,15 @@ class MetricsPage:
         with self._lock:
             server, thread = self._server, self._thread
             self._server = self._thread = None
-        if server is not None:
-            server.shutdown()
-            server.server_close()
         if thread is not None:
-            thread.join(timeout=1)
+            thread.join(_POLL_SECONDS * 4)
+        if server is not None:
+            server.server_close()
 
     def _abandon(self) -> None:
         """In a forked child: nobody serves the inherited socket, so do not hold the port."""
         server, self._server, self._thread = self._server, None, None
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         if server is not None:
             server.server_close()
 
@@ -207,14 +206,8 @@ class MetricsPage:
                 problem = error
                 continue
             with self._lock:
-                self._server = server
-                self._thread = threading.Thread(
-                    target=self._serve,
-                    args=(server,),
-                    name="ffe-otel-metrics",
-                    daemon=True,
-                )
-                self._thread.start()
+                self._server, self._thread = server, native.Thread(self._serve)
+                native.keep_starting(self._thread)
             if first and port != self._config.port:
                 _log.info("port %d is taken; the metrics page is %s", first, self.address)
             return True
@@ -228,17 +221,24 @@ class MetricsPage:
         )
         return False
 
-    def _serve(self, server: WSGIServer) -> None:
-        try:
-            server.serve_forever(_POLL_SECONDS)
-        except LostError:
-            # Somebody closed our socket. What has its number now is not ours to listen on.
-            with self._lock:
-                if self._server is not server:
-                    return
-                self._server = self._thread = None
-            server.server_close()
-            self._listen(server.server_port)
+    def _serve(self) -> None:
+        server = self._server
+        # Not serve_forever: who asks that to end waits for it without a deadline.
+        while server is not None and self._server is server:
+            if not server.socket.ours:
+                self._listen_again(server)
+                return
+            with contextlib.suppress(OSError, ValueError):  # closed in between
+                server.handle_request()
+
+    def _listen_again(self, lost: _Server) -> None:
+        # Somebody closed our socket. What has its number now is not ours to listen on.
+        with self._lock:
+            if self._server is not lost:
+                return
+            self._server = self._thread = None
+        lost.server_close()
+        self._listen(lost.server_port)
 
     def _app(self) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
         metrics: Any = make_wsgi_app(self.registry)
@@ -260,9 +260,8 @@ class MetricsPage:
         return app
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(WSGIServer):
+    timeout = _POLL_SECONDS
     socket: OwnedSocket
 
     def __init__(self, address: Any, handler: Any) -> None:
@@ -277,11 +276,19 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.server_close()
             raise
 
-    def service_actions(self) -> None:
-        """See, between two requests, whether we are still listening."""
-        super().service_actions()
-        if not self.socket.ours:
-            raise LostError
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer on a thread of its own: a client may take its time."""
+
+        def answer() -> None:
+            try:
+                self.finish_request(request, client_address)
+            except Exception:  # noqa: BLE001 - a client that went away
+                _log.debug("a request for the metrics page failed", exc_info=True)
+            finally:
+                self.shutdown_request(request)
+
+        if not native.Thread(answer).start():
+            self.shutdown_request(request)
 
     def server_bind(self) -> None:
         # Not WSGIServer's: it looks the host's name up, which can take seconds.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 import time
 import weakref
 import zlib
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 from urllib3.exceptions import ProtocolError
 
-from ffe_otel.foundation import http
+from ffe_otel.foundation import http, native
 from ffe_otel.foundation.sockets import bounded
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class DeadlineSession(requests.Session):
         self.problem = ""  # why the last request was given up
         self._compression = compression
         http.mount(self)
-        self._closing = threading.Event()
+        self._closing = native.Event()
         self._last_moment = float("inf")
         if hasattr(os, "register_at_fork"):
             reconnect = weakref.WeakMethod(self._reconnect)
@@ -196,7 +195,7 @@ class DeadlineSession(requests.Session):
     def _reconnect(self) -> None:
         """Leave the connections to the parent process: two writers would garble them."""
         http.mount(self)
-        self._closing = threading.Event()
+        self._closing = native.Event()
         self._last_moment = float("inf")
 
 

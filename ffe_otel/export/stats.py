@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ class ExportStats:
     """Counts records by signal, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._exported: Counter[str] = Counter()
         self._dropped: Counter[tuple[str, str]] = Counter()
         self._quarantined: Counter[tuple[str, str]] = Counter()
@@ -67,7 +68,7 @@ class ExportStats:
 
     def after_fork(self) -> None:
         """In a forked child: a thread of the parent's may hold the lock, and is not here."""
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
 
     def exported(self, signal: str, count: int) -> None:
         """Count records that an exporter took."""

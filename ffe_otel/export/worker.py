@@ -6,11 +6,11 @@ from __future__ import annotations
 import itertools
 import math
 import queue
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
+from ffe_otel.foundation import native
 from ffe_otel.foundation.room import Room
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ T = TypeVar("T")
 BATCH: Final = 512
 BATCH_BYTES: Final = 1 << 21
 POLL_SECONDS: Final = 0.1
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 5.0
 _HURRY_AT: Final = 2048
 _LOOK_SECONDS: Final = 0.002
 
@@ -28,7 +30,7 @@ _LOOK_SECONDS: Final = 0.002
 class _Request(NamedTuple):
     """Asks the worker to empty the queue, and perhaps to stop; it answers in ``reply``."""
 
-    reply: queue.SimpleQueue[bool]
+    reply: native.SimpleQueue[bool]
     stop: bool
 
 
@@ -36,9 +38,9 @@ class Worker(Generic[T]):
     """Takes items on any thread and delivers them, in order and in batches, on its own.
 
     ``put`` takes no lock and wakes nobody until a batch waits: the worker looks by itself
-    ten times a second, so that there is something to do together. Where no thread
-    can run (switched off, closed, the interpreter is shutting down) items are delivered on
-    the thread that brought them.
+    ten times a second, so that there is something to do together. Where no thread is to run
+    (switched off, closed) items are delivered on the thread that brought them. Where one
+    could not be started they wait, and it is tried again with the items to come.
 
     Args:
         deliver: Called with a batch, one call at a time; must not raise.
@@ -47,17 +49,18 @@ class Worker(Generic[T]):
         hurry_at: Items that wait from which on there is no time for rests; 0 for a quarter of
             ``capacity``, or a number that goes with any.
         dropped: Called on the worker with the number of items dropped since the last call.
-        name: Of the thread.
         threaded: Whether to use a thread at all.
         step: Called between batches for work that comes in small pieces; tells whether
             there is more.
     """
 
     _queue: deque[Any]
-    _requests: queue.SimpleQueue[_Request | None]
-    _thread: threading.Thread | None
-    _starting: threading.Lock
-    _delivering: threading.Lock
+    _requests: native.SimpleQueue[_Request | None]
+    _thread: native.Thread | None
+    _starting: Any
+    _delivering: Any
+    _start_again: float
+    _pause: float
     _deliverer: int
     _taken: int
     _delivered: int
@@ -71,7 +74,6 @@ class Worker(Generic[T]):
         deliver: Callable[[Sequence[T]], None],
         *,
         dropped: Callable[[int], None],
-        name: str,
         room: Room | None = None,
         capacity: int = 0,
         hurry_at: int = 0,
@@ -87,7 +89,6 @@ class Worker(Generic[T]):
         self._wake_at = 2 * max(1, min(BATCH, most // 2))
         self._press_at = 2 * max(1, hurry_at or (capacity // 4 if capacity else _HURRY_AT))
         self._dropped = dropped
-        self._name = name
         self._step = step
         self._inline = not threaded
         self._reset()
@@ -115,20 +116,21 @@ class Worker(Generic[T]):
             self._requests.put(None)
 
     def start(self) -> None:
-        """Start the thread; without one, from now on whoever brings an item delivers it."""
-        if self._inline or not self._starting.acquire(blocking=False):
+        """Start the thread, unless that failed a moment ago."""
+        if self._inline or time.monotonic() < self._start_again:
+            return
+        if not self._starting.acquire(blocking=False):
             return
         try:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                thread.start()
-                self._thread = thread
-        except RuntimeError:
-            self._inline = True
+                thread = native.Thread(self._run)
+                if thread.start():
+                    self._thread = thread
+                else:
+                    self._start_again = time.monotonic() + self._pause
+                    self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         finally:
             self._starting.release()
-        if self._inline:
-            self._deliver_here()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything put so far is delivered; what is put meanwhile is not waited for.
@@ -181,10 +183,12 @@ class Worker(Generic[T]):
 
     def _reset(self) -> None:
         self._queue = deque()
-        self._requests = queue.SimpleQueue()
+        self._requests = native.SimpleQueue()
         self._thread = None
-        self._starting = threading.Lock()
-        self._delivering = threading.Lock()
+        self._starting = native.Lock()
+        self._delivering = native.Lock()
+        self._start_again = 0.0
+        self._pause = _FIRST_PAUSE
         self._deliverer = 0
         self._taken = 0  # items out of the queue, and how many of these are delivered
         self._delivered = 0
@@ -196,10 +200,13 @@ class Worker(Generic[T]):
         self._reported = 0
 
     def _ask(self, *, stop: bool) -> Callable[[float], bool]:
-        if threading.get_ident() == self._deliverer:
+        if native.get_ident() == self._deliverer:
             return never
+        self._start_again = 0.0
+        if self._thread is None and self._queue:
+            self.start()
         if self._thread is not None and not self._inline:
-            reply: queue.SimpleQueue[bool] = queue.SimpleQueue()
+            reply: native.SimpleQueue[bool] = native.SimpleQueue()
             self._requests.put(_Request(reply, stop))
             # If the thread has ended meanwhile, it may not have seen the request any more.
             if not self._inline:
@@ -218,7 +225,7 @@ class Worker(Generic[T]):
                 return True
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_LOOK_SECONDS)
+            native.sleep(_LOOK_SECONDS)
 
     def _run(self) -> None:
         more = False
@@ -226,11 +233,12 @@ class Worker(Generic[T]):
             waits = not more and len(self._queue) < 2 * BATCH
             request = self._next_request(POLL_SECONDS if waits else 0.0)
             self._awake = False
+            native.start_pending()
             # Asked to empty the queue, or at least to make room.
             remaining = len(self._queue) // 2
             remaining = remaining if request else min(remaining, BATCH)
             with self._delivering:
-                self._deliverer = threading.get_ident()
+                self._deliverer = native.get_ident()
                 more = self._step()
                 while remaining > 0:
                     remaining -= self._deliver_batch()
@@ -261,7 +269,7 @@ class Worker(Generic[T]):
         # Whoever holds the lock looks again after letting go of it, so nothing is left
         # behind by those who found it taken.
         while self._queue and self._taken < most and self._delivering.acquire(blocking=False):
-            self._deliverer = threading.get_ident()
+            self._deliverer = native.get_ident()
             try:
                 while self._queue and self._taken < most:
                     self._deliver_batch()
@@ -297,7 +305,7 @@ def never(_: float) -> bool:
     return False
 
 
-def _answer(reply: queue.SimpleQueue[bool], timeout: float) -> bool:
+def _answer(reply: native.SimpleQueue[bool], timeout: float) -> bool:
     try:
         return reply.get(timeout=max(0.0, timeout))
     except queue.Empty:

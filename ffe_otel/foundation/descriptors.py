@@ -23,6 +23,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel.foundation import native
+
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
@@ -243,7 +245,7 @@ def lock(file: Descriptor, *, wait_seconds: float = _LOCK_WAIT_SECONDS) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(0.002)
+            native.sleep(0.002)
         except OSError:
             return True
         else:

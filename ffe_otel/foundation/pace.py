@@ -7,8 +7,10 @@ one is at work. So whoever has much to do gives it up himself before that.
 
 from __future__ import annotations
 
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from ffe_otel.foundation.native import sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,6 +7,7 @@ within :func:`bounded` ends in time and receives so much, however the other side
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import errno
 import os
@@ -74,7 +75,17 @@ def bounded(seconds: float, most_bytes: int = MOST_BYTES) -> Iterator[None]:
         _here.bounds = before
 
 
-class _Guarded(socket.socket):
+if TYPE_CHECKING:
+    _Socket = socket.socket
+else:
+    # Python's own class also where gevent or eventlet put one of theirs in its place: theirs
+    # works on the thread that made it only, and keeps the number elsewhere.
+    _Socket = next(
+        (c for c in _socket.socket.__subclasses__() if c.__module__ == "socket"), socket.socket
+    )
+
+
+class _Guarded(_Socket):
     """What plain and encrypted sockets share."""
 
     known = (0, 0, 0)
@@ -193,7 +204,7 @@ def connect(
     for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         bounds = _here.bounds
         left = seconds if bounds is None else bounds.seconds()
-        opened = OwnedSocket.of(socket.socket(*kind))
+        opened = OwnedSocket.of(_Socket(*kind))
         try:
             for option in options:
                 opened.setsockopt(*option)
@@ -209,6 +220,6 @@ def connect(
 def _connect(opened: OwnedSocket, address: Any, seconds: float) -> None:
     opened.settimeout(seconds)
     # Not this class's, which would take all the time that is left for one address.
-    socket.socket.connect(opened, address)
+    _Socket.connect(opened, address)
     if _here.bounds is not None:
         opened.settimeout(_here.bounds.seconds())

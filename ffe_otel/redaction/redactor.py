@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from ffe_otel.foundation import native
 from ffe_otel.redaction.detectors import make_detectors, usable
 from ffe_otel.redaction.encoded import decode
 from ffe_otel.redaction.found import Found, cut, merge, widen
@@ -90,7 +90,7 @@ class Redactor:
         self._allow = catalogue.allow
         self._allowed = [re.compile(pattern, re.ASCII) for pattern in catalogue.allow.patterns]
         self._shared: dict[tuple[int, int | None], tuple[object, Any]] = {}
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._tally = Tally()
 
     def learn(self, literals: Iterable[str]) -> None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final
+
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ class Tally:
     """Counts by rule and surface, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[str] = Counter()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import weakref
 from collections import deque
 from time import time_ns
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import get_current
 
+from ffe_otel.foundation import native
 from ffe_otel.foundation.pace import resting
 from ffe_otel.foundation.room import Room
 from ffe_otel.sdk.aggregating import find_target
@@ -133,7 +133,7 @@ class Measurements:
         self.direct = direct
         self.room = Room()
         self._deferred: list[_Deferred] = []
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         if hasattr(os, "register_at_fork"):
             restart = weakref.WeakMethod(self._after_fork)
 
@@ -231,7 +231,7 @@ class Measurements:
 
     def _after_fork(self) -> None:
         # What waits is the parent's to count.
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self.room.used = 0  # the other queues are emptied as well
         for deferred in self._deferred:
             for series in deferred.series.values():

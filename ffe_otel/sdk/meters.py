@@ -7,12 +7,12 @@ Gauges are left as they are: of them only the last value counts.
 from __future__ import annotations
 
 import math
-import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics import Meter, MeterProvider
 
 from ffe_otel import semconv
+from ffe_otel.foundation import native
 from ffe_otel.sdk import found
 from ffe_otel.sdk.flushing import flush
 from ffe_otel.sdk.measuring import Measurements
@@ -64,7 +64,7 @@ class FfeMeterProvider(MeterProvider):
     ways: Ways | None = None
     flusher: Flusher | None = None
     _measurements: Measurements | None = None
-    _starting = threading.Lock()
+    _starting = native.Lock()
 
     @property
     def measurements(self) -> Measurements:

@@ -8,7 +8,6 @@ SDK's own cleaning, so they mean what they mean there.
 
 from __future__ import annotations
 
-from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,8 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Span
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,7 @@ class FfeSpan(Span):
     _sampler: Any = property(lambda self: self._tracer.sampler)
     _span_processor: Any = property(lambda self: self._tracer.span_processor)
     # Most spans never need theirs, and each would be one more thing for the garbage collector.
-    _lock: Any = property(lambda self: vars(self).setdefault("_own_lock", Lock()))
+    _lock: Any = property(lambda self: vars(self).setdefault("_own_lock", native.Lock()))
     _trace_config = None
     _kind = SpanKind.INTERNAL
     _record_exception = True

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class ProcessorSwitch(SpanProcessor):
         super().__init__()
         # Named as in the SDK's own, where other distributions look for it.
         self._span_processors: tuple[SpanProcessor, ...] = ()
-        self._adding = threading.Lock()
+        self._adding = native.Lock()
         self._sorted: tuple[SpanProcessor, ...] = ()
         self._starting: list[SpanProcessor] = []
         self._ending: list[Callable[[SdkSpan], None]] = []

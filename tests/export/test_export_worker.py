@@ -8,9 +8,11 @@ import queue
 import threading
 import time
 
+import psutil
 import pytest
 
 from ffe_otel.export.worker import BATCH_BYTES, Worker
+from ffe_otel.foundation import native
 from ffe_otel.foundation.room import Room
 
 
@@ -63,7 +65,6 @@ def make(sink):
             room=room,
             capacity=capacity,
             dropped=sink.drop,
-            name="a-worker",
             threaded=threaded,
             step=sink.step,
         )
@@ -82,7 +83,8 @@ def test_items_arrive_in_order_on_a_thread_of_our_own(make, sink):
         worker.put(number)
     assert worker.flush(10)
     assert sink.items == list(range(900))
-    assert sink.threads == {"a-worker"}
+    assert len(sink.threads) == 1
+    assert "MainThread" not in sink.threads
 
 
 def test_items_arrive_without_being_asked_for(make, sink):
@@ -209,15 +211,66 @@ def test_what_a_busy_neighbour_brings_is_not_left_behind(make, sink):
     assert sink.items == [1, 2]
 
 
-def test_where_no_thread_can_be_started(make, sink, monkeypatch):
-    def refuse(self):
-        raise RuntimeError("can't create new thread at interpreter shutdown")
+class Limit:
+    """Stands in for the limit of threads: starts fail until it is raised."""
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    def __init__(self, monkeypatch, error):
+        self.reached = True
+        self.asked = 0
+        start = native._start_new_thread
+
+        def start_new_thread(*args):
+            self.asked += 1
+            if self.reached:
+                raise error
+            return start(*args)
+
+        monkeypatch.setattr(native, "_start_new_thread", start_new_thread)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("can't start new thread"), RecursionError("too deep"), MemoryError()],
+    ids=["limit", "recursion", "memory"],
+)
+def test_a_start_that_fails_is_tried_again_and_leaves_nothing_to_the_caller(
+    make, sink, monkeypatch, error
+):
+    limit = Limit(monkeypatch, error)
+    worker = make()
+    for number in range(100):
+        worker.put(number)
+    assert sink.items == []
+    assert limit.asked < 20, "no pause between two attempts"
+    limit.reached = False
+
+    def put_and_look():
+        worker.put(100)
+        return bool(sink.items)
+
+    wait_until(put_and_look)
+    assert "MainThread" not in sink.threads
+    assert sink.items[:101] == list(range(101))
+
+
+def test_what_waits_without_a_thread_is_delivered_by_whoever_flushes(make, sink, monkeypatch):
+    Limit(monkeypatch, RuntimeError("can't create new thread at interpreter shutdown"))
     worker = make()
     worker.put(1)
+    assert worker.flush(1)
     worker.put(2)
-    assert sink.items == [1, 2]
+    assert worker.close(1)
+    worker.put(3)
+    assert sink.items == [1, 2, 3]
+
+
+def test_a_thread_that_could_not_start_is_started_by_another(make, sink, monkeypatch):
+    limit = Limit(monkeypatch, RuntimeError("can't start new thread"))
+    served = threading.Event()
+    native.keep_starting(native.Thread(served.set))
+    limit.reached = False
+    make().start()
+    assert served.wait(10)
 
 
 def test_work_in_pieces_goes_on_between_batches(make, sink):
@@ -234,10 +287,10 @@ def test_a_forked_child_leaves_what_is_queued_to_its_parent(make, sink):
     worker.put(1)
     wait_until(lambda: worker.waiting == 0)
     worker.put(2)
-    before = threading.active_count()
+    before = psutil.Process().num_threads()
     worker.after_fork()
     assert worker.waiting == 0
-    assert threading.active_count() == before
+    assert psutil.Process().num_threads() == before
     sink.open.set()
 
 

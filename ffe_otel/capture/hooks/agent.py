@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -17,6 +16,7 @@ from ffe_otel.capture.hooking import Hook
 from ffe_otel.capture.hooks import about, outcome, recovery, venues
 from ffe_otel.capture.hooks.facts import carrying, field, integer, state_name, text
 from ffe_otel.capture.hooks.reasons import KILL_SWITCH, STALE_DATA
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,7 +53,7 @@ class _AgentIds:
 
     def __init__(self) -> None:
         self._numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
 
     def of(self, agent: Any) -> str | None:
         own = text(getattr(agent, "agent_id", None))

@@ -78,7 +78,6 @@ class LogCapture:
             capacity=config.limits.queue_size,
             hurry_at=max(1, settings.buffer_size // 4),
             dropped=self._delivery.queue_full,
-            name="ffe-otel-logs",
             threaded=settings.async_logging,
             step=self._step,
         )

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
+
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ class Gate:
 
     def reset(self) -> None:
         """Forget everything: in a forked child nobody of the parent's threads is trying."""
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._backoff = Backoff(self._clock)
         self.down = False
         self._tried_by: object = None

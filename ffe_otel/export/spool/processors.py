@@ -77,11 +77,7 @@ class _ToSpool(Generic[T]):
         self._flushes = flushes
         self._said = False
         self._worker: Worker[T] = Worker(
-            self._deliver,
-            room=room,
-            capacity=capacity,
-            dropped=self._full,
-            name=f"ffe-otel-spool-{signal}",
+            self._deliver, room=room, capacity=capacity, dropped=self._full
         )
         worker = self._worker
         weakref.finalize(

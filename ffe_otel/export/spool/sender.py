@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -16,6 +14,7 @@ from ffe_otel.export.spool.answers import Fate, Outcome
 from ffe_otel.export.spool.gate import Backoff
 from ffe_otel.export.spool.poison import Suspicion
 from ffe_otel.export.stats import Reason, Signal
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,9 +79,9 @@ class Sender:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._sending = threading.Lock()  # where there is no thread any more
+        self._changed = native.Condition()
+        self._thread: native.Thread | None = None
+        self._sending = native.Lock()  # where there is no thread any more
         self._asked = self._answered = 0
         self._failed = 0  # the newest ticket for which not everything was sent
         self._forced = False
@@ -99,15 +98,12 @@ class Sender:
         self._suspicion = Suspicion(self._pace.patience)
 
     def start(self) -> None:
-        """Start the thread unless it runs, or no thread can start any more."""
+        """Start the thread unless it runs; where none can start it is tried again later."""
         with self._changed:
             if self._thread is not None or self._closing:
                 return
-            thread = threading.Thread(
-                target=self._run, name=f"ffe-otel-send-{self.spool.signal}", daemon=True
-            )
-            with contextlib.suppress(RuntimeError):
-                thread.start()
+            thread = native.Thread(self._run)
+            if thread.start():
                 self._thread = thread
 
     def added(self) -> None:
@@ -201,8 +197,8 @@ class Sender:
             with suppress_instrumentation():
                 self._round()
             self.spool.close()
-        elif thread is not threading.current_thread():
-            thread.join(max(0.0, self._deadline - time.monotonic()))
+        else:
+            thread.join(self._deadline - time.monotonic())
 
     def after_fork(self) -> None:
         """Start clean in a forked child."""

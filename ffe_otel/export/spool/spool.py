@@ -8,7 +8,6 @@ delivered. While the disk takes nothing, requests wait in a bounded memory queue
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
@@ -20,6 +19,7 @@ from ffe_otel.export.spool.files import Files
 from ffe_otel.export.spool.memory import MemoryQueue
 from ffe_otel.export.spool.parts import Batch, Segment, Waiting
 from ffe_otel.export.stats import Reason
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ class Spool:
         self._notices = notices
         self._wall = wall
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._quarantine = (0, 0)  # when the folder changed last, and how many are in it
         self._begin()
 
@@ -368,6 +368,6 @@ class Spool:
 
     def after_fork(self) -> None:
         """In a forked child: let go of everything that is the parent's, without using it."""
-        self._lock = threading.Lock()
+        self._lock = native.Lock()
         self._files.let_go()
         self._begin()

@@ -12,10 +12,10 @@ CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$
 INPUTS := pyproject.toml demo/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-stack collector check format secrets clean
+.PHONY: help demo test chaos test-stack install-matrix collector check format secrets clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ffe_otel needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13")'
@@ -56,6 +56,9 @@ $(VENV)/.stack: $(VENV)/.dev-$(RESOLUTION)
 test-stack: $(VENV)/.stack collector ## Install real servers and run the tests against them
 	@tests/stack/install_servers.sh
 	$(BIN)/python -m pytest -m stack -n 0 tests/stack $(PYTEST_ARGS)
+
+install-matrix: $(VENV)/.dev-$(RESOLUTION) ## Install with every Python's own pip and with uv, and try it
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/install/install_matrix.py $(LEGS)
 
 check: $(VENV)/.dev-$(RESOLUTION) ## Lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from ffe_otel.capture.children import process_name
 from ffe_otel.capture.configuring import correct_variables
 from ffe_otel.capture.start import sdk_disabled
 from ffe_otel.config import load_config, load_usable
+from ffe_otel.foundation.release import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,8 +261,6 @@ def own_resource_attributes(config: Config) -> dict[str, str]:
 
 def resource_attributes(config: Config) -> dict[str, str]:
     """Resource attributes of this process where nobody else names them."""
-    from importlib.metadata import version
-
     return {
         "service.name": config.telemetry.service_name,
         # Named after the agent: a random id would make new Prometheus series at each start.
@@ -273,7 +272,7 @@ def resource_attributes(config: Config) -> dict[str, str]:
         ),
         "deployment.environment.name": config.telemetry.environment,
         "telemetry.distro.name": semconv.SCOPE,
-        "telemetry.distro.version": version("ffe-otel"),
+        "telemetry.distro.version": installed_version(),
         semconv.AGENT_ID: config.telemetry.agent_id,
     }
 

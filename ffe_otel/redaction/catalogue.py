@@ -36,6 +36,10 @@ class CatalogueError(ValueError):
     """A rule file that cannot be used; the text names file, rule and remedy."""
 
 
+class MissingRulesError(CatalogueError):
+    """The packaged rules are not there: a program was frozen without its data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule; the fields are those of the YAML file, whose head explains them."""
@@ -228,7 +232,13 @@ class _Document:
 
 @cache
 def _packaged() -> _Document:
-    text = resources.files(__package__).joinpath(_DEFAULT_FILE).read_text(encoding="utf-8")
+    try:
+        text = resources.files(__package__).joinpath(_DEFAULT_FILE).read_text(encoding="utf-8")
+    except (OSError, TypeError) as error:
+        raise MissingRulesError(
+            f"{_DEFAULT_FILE} is missing ({type(error).__name__}); freeze the program with the "
+            "data files and the metadata of ffe-otel, for PyInstaller --collect-all ffe_otel"
+        ) from error
     return _parse(text, _DEFAULT_FILE)
 
 

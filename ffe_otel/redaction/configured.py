@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ffe_otel.config.problems import Problem
 from ffe_otel.config.veils import SKELETONS, veils
-from ffe_otel.redaction.catalogue import CatalogueError
+from ffe_otel.redaction.catalogue import Catalogue, CatalogueError, MissingRulesError
 from ffe_otel.redaction.harvest import harvest_literals, harvest_settings
 from ffe_otel.redaction.plugins import configured_catalogue, load_plugins
 from ffe_otel.redaction.redactor import Redactor
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 
     from ffe_otel.config import Config, LoadedConfig
 
+_log = logging.getLogger(__name__)
+
 
 def configured_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
     """Build the redactor that a configuration asks for.
+
+    Where the packaged rules are missing it lets skeletons through only, and that is logged.
 
     Args:
         config: the whole of it, because all its secrets are hidden.
@@ -32,14 +37,16 @@ def configured_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
             cannot be used.
     """
     options = config.redaction
+    try:
+        catalogue = configured_catalogue(options)
+        harvested = (*harvest_settings(asdict(config)), *harvest_literals(environ))
+    except MissingRulesError as error:
+        _log.error("Only skeletons go out, no texts and no values: %s", error)
+        return WithholdingRedactor(Catalogue(()), literals=options.secrets)
     kind = WithholdingRedactor if options.skeletons_only else Redactor
     return kind(
-        configured_catalogue(options),
-        literals=(
-            *options.secrets,
-            *harvest_settings(asdict(config)),
-            *harvest_literals(environ),
-        ),
+        catalogue,
+        literals=(*options.secrets, *harvested),
         allow_query_parameters=options.allow_query_parameters,
     )
 

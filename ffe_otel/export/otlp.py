@@ -342,6 +342,7 @@ class OtlpMetricReader(OneNameReader):
         # Without an interval the SDK starts no thread of its own; what is wrong it refuses.
         asked = math.inf if interval > 0 else interval
         super().__init__(exporter, export_interval_millis=asked, **arguments)
+        self._export_interval_millis = interval
         self._seconds = interval / 1000
         self._begin()
         if hasattr(os, "register_at_fork"):

@@ -173,13 +173,15 @@ class OwnedSocket(_Guarded):
         return owned
 
 
-class _OwnedSSLSocket(_Guarded, ssl.SSLSocket):  # type: ignore[misc]
-    """The same for TLS."""
+if issubclass(ssl.SSLSocket, _Socket):
+
+    class _OwnedSSLSocket(_Guarded, ssl.SSLSocket):  # type: ignore[misc]
+        """The same for TLS."""
 
 
 def encrypted(wrapped: Any) -> Any:
     """Own a socket that TLS was begun on just now; anything but an ``SSLSocket`` stays as it is."""
-    if type(wrapped) is ssl.SSLSocket:
+    if type(wrapped) is ssl.SSLSocket and isinstance(wrapped, _Socket):
         # Same state, other behaviour.
         wrapped.__class__ = _OwnedSSLSocket
         wrapped.known = identity(wrapped.fileno())  # type: ignore[attr-defined]

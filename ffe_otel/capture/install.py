@@ -10,7 +10,7 @@ import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel import semconv
 from ffe_otel.capture import ending, lifecycle, runtime

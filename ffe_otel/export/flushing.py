@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel.export.worker import never
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -206,24 +207,23 @@ class Helper:
 
     def after_fork(self) -> None:
         """Forget the parent's thread."""
-        self._tasks: queue.SimpleQueue[tuple[Callable[[], object], queue.SimpleQueue[object]]]
-        self._tasks = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._tasks: native.SimpleQueue[tuple[Callable[[], object], native.SimpleQueue[object]]]
+        self._tasks = native.SimpleQueue()
+        self._thread: native.Thread | None = None
 
     def start(self) -> None:
         """Start the thread, unless it runs or none can start."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="ffe-otel-flush", daemon=True)
-            with contextlib.suppress(RuntimeError):
-                thread.start()
+            thread = native.Thread(self._run)
+            if thread.start():
                 self._thread = thread
 
     def run(self, task: Callable[[], object], seconds: float) -> object:
         """Do something; what it returned, False where it failed or took longer."""
         self.start()
-        if self._thread is None or self._thread is threading.current_thread():
+        if self._thread is None or self._thread.is_current:
             return _result(task)
-        reply: queue.SimpleQueue[object] = queue.SimpleQueue()
+        reply: native.SimpleQueue[object] = native.SimpleQueue()
         self._tasks.put((task, reply))
         try:
             return reply.get(timeout=seconds)

@@ -71,6 +71,7 @@ class Thread:
     def __init__(self, target: Callable[[], object]) -> None:
         self._target = target
         self._ended = Lock()
+        self._ident = 0
 
     def start(self) -> bool:
         """Start it; whether that was possible. Otherwise it can be tried again.
@@ -93,7 +94,18 @@ class Thread:
         self._ended.release()
         return True
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return bool(self._ended.locked())
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the calling thread."""
+        return get_ident() == self._ident
+
     def _run(self) -> None:
+        self._ident = get_ident()
         try:
             self._target()
         finally:
@@ -117,10 +129,10 @@ def start_pending() -> None:
 
 
 class Condition:
-    """What ``threading.Condition`` is with a plain lock."""
+    """What ``threading.Condition`` is; a signal handler may come in between."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._waiting: list[Any] = []
 
     def __enter__(self) -> None:
@@ -134,11 +146,11 @@ class Condition:
         mine = Lock()
         mine.acquire()
         self._waiting.append(mine)
-        self._lock.release()
+        held = self._lock._release_save()  # noqa: SLF001 - as threading.Condition does
         try:
             mine.acquire(timeout=max(0.0, timeout))
         finally:
-            self._lock.acquire()
+            self._lock._acquire_restore(held)  # noqa: SLF001
             if mine in self._waiting:
                 self._waiting.remove(mine)
 

@@ -221,7 +221,7 @@ class Helper:
     def run(self, task: Callable[[], object], seconds: float) -> object:
         """Do something; what it returned, False where it failed or took longer."""
         self.start()
-        if self._thread is None or self._thread.is_current:
+        if self._thread is None or self._thread.is_current():
             return _result(task)
         reply: native.SimpleQueue[object] = native.SimpleQueue()
         self._tasks.put((task, reply))

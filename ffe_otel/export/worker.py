@@ -21,10 +21,10 @@ T = TypeVar("T")
 BATCH: Final = 512
 BATCH_BYTES: Final = 1 << 21
 POLL_SECONDS: Final = 0.1
-_FIRST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 5.0
 _HURRY_AT: Final = 2048
 _LOOK_SECONDS: Final = 0.002
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 5.0
 
 
 class _Request(NamedTuple):
@@ -202,8 +202,8 @@ class Worker(Generic[T]):
     def _ask(self, *, stop: bool) -> Callable[[float], bool]:
         if native.get_ident() == self._deliverer:
             return never
-        self._start_again = 0.0
         if self._thread is None and self._queue:
+            self._start_again = 0.0
             self.start()
         if self._thread is not None and not self._inline:
             reply: native.SimpleQueue[bool] = native.SimpleQueue()

@@ -51,13 +51,14 @@ def _unpatched(name: str) -> ModuleType:
 
 def _original(module: str, name: str) -> Any:
     found = getattr(importlib.import_module(module), name)
-    return found if type(found) is BuiltinFunctionType else getattr(_unpatched(module), name)
+    untouched = type(found) is BuiltinFunctionType or found.__module__ == module
+    return found if untouched else getattr(_unpatched(module), name)
 
 
 _start_new_thread: Final[Callable[..., int]] = _original("_thread", "start_new_thread")
-Lock: Final[Callable[[], Any]] = _original("_thread", "allocate_lock")
-RLock: Final[Callable[[], Any]] = _original("_thread", "RLock")
 get_ident: Final[Callable[[], int]] = _original("_thread", "get_ident")
+RLock: Final[Callable[[], Any]] = _original("_thread", "RLock")
+Lock: Final[Callable[[], Any]] = _original("_thread", "allocate_lock")
 sleep: Final[Callable[[float], None]] = _original("time", "sleep")
 
 
@@ -87,6 +88,14 @@ class Thread:
             return False
         return True
 
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return bool(self._ended.locked())
+
+    def is_current(self) -> bool:
+        """Whether this is the thread that asks."""
+        return self._ident == get_ident()
+
     def join(self, timeout: float) -> bool:
         """Wait until it has ended, at most ``timeout`` seconds; whether it has."""
         if not self._ended.acquire(timeout=max(0.0, timeout)):
@@ -94,21 +103,12 @@ class Thread:
         self._ended.release()
         return True
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it was started and has not ended."""
-        return bool(self._ended.locked())
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it is the calling thread."""
-        return get_ident() == self._ident
-
     def _run(self) -> None:
         self._ident = get_ident()
         try:
             self._target()
         finally:
+            self._ident = 0
             self._ended.release()
 
 
@@ -129,10 +129,10 @@ def start_pending() -> None:
 
 
 class Condition:
-    """What ``threading.Condition`` is; a signal handler may come in between."""
+    """What ``threading.Condition`` is."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
+        self._lock = RLock()  # a signal handler may come in between
         self._waiting: list[Any] = []
 
     def __enter__(self) -> None:

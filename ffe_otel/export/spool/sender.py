@@ -127,7 +127,7 @@ class Sender:
 
     def is_current(self) -> bool:
         """Whether this is the sender's own thread, which cannot wait for itself."""
-        return self._thread is not None and self._thread.is_current
+        return self._thread is not None and self._thread.is_current()
 
     def silent_since(self) -> float | None:
         """Since when the endpoint owes an answer, a monotonic time; ``None`` if it does not."""
@@ -161,7 +161,7 @@ class Sender:
         thread = self._thread
         if self.is_current():
             return False
-        if thread is None or not thread.is_alive:
+        if thread is None or not thread.is_alive():
             return self._send_here(ticket, deadline)
         with self._changed:
             self._changed.wait_for(

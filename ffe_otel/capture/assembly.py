@@ -33,6 +33,7 @@ from ffe_otel.capture.logs import install_log_capture
 from ffe_otel.capture.own_metrics import observe_telemetry
 from ffe_otel.capture.port import make_way
 from ffe_otel.capture.prices import PriceTable
+from ffe_otel.capture.printed import Screen, install_screen
 from ffe_otel.capture.process_metrics import observe_process
 from ffe_otel.capture.start import say
 from ffe_otel.correlation import ConsistentRatioSampler, FfeIdGenerator, FfePropagator
@@ -44,7 +45,7 @@ from ffe_otel.export.spool.processors import SpoolLogProcessor, SpoolSpanProcess
 from ffe_otel.export.spool.sender import Desk
 from ffe_otel.export.stats import ExportStats
 from ffe_otel.foundation.room import Room
-from ffe_otel.redaction import configured_redactor
+from ffe_otel.redaction import configured_redactor, engine_redactor
 from ffe_otel.sdk import existing, leaving, selfcheck
 from ffe_otel.sdk import found as sdk_found
 from ffe_otel.sdk.emitting import emit_event
@@ -55,7 +56,7 @@ from ffe_otel.sdk.switch import ProcessorSwitch
 from ffe_otel.sdk.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import ExitStack
 
     from opentelemetry.configuration import OpenTelemetryConfiguration
@@ -128,6 +129,7 @@ class Assembly:
 
     def _redaction(self) -> None:
         self._redactor = configured_redactor(self._config, os.environ)
+        self._screen = Screen(engine_redactor(self._config, os.environ, self._redactor))
         self._stats = ExportStats()
         self._handle.redactor, self._handle.stats = self._redactor, self._stats
         installed = seams.install(
@@ -342,7 +344,7 @@ class Assembly:
             handle.tracer_provider.timeline = partial(Timeline, built.clock, built.monotonic)
         if isinstance(handle.meter_provider, FfeMeterProvider):
             handle.meter_provider.measurements.failed = built.failed
-        built.learn_secrets = self._redactor.learn
+        built.learn_secrets = self._learn
         runtime.activate(built)
         self._handle.runtime = built
         children = Children()
@@ -369,6 +371,13 @@ class Assembly:
         if self._handle.flusher is not None:
             self._handle.flusher.log_lines = capture.ask
         self._stack.callback(capture)
+        wanted = self._config.redaction.engine_handlers
+        self._stack.callback(install_screen(wanted, self._screen, capture.prints))
+
+    def _learn(self, literals: Iterable[str]) -> None:
+        known = tuple(literals)
+        self._redactor.learn(known)
+        self._screen.learn(known)
 
     def _hooks(self) -> None:
         from ffe_otel.capture.hooking import HookSet

@@ -35,6 +35,7 @@ def option(default: Any, help: str, *, secret: bool = False, choices: tuple[str,
 
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+ENGINE_HANDLERS = ("console", "all", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,9 @@ class Redaction:
     allow_query_parameters: tuple[str, ...] = option((), "query parameters kept as they are")
     secrets: tuple[str, ...] = option((), "literal values to mask wherever they occur", secret=True)
     skeletons_only: bool = option(False, "send only ids, times, names of ours and statuses")
+    engine_handlers: str = option(
+        "console", "which of the engine's log handlers are redacted", choices=ENGINE_HANDLERS
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,9 @@ def _text(key: Key, value: object) -> str:
     # An unquoted 2026-01-31 is a date to YAML and a text to everybody else.
     if isinstance(value, dt.date):
         return value.isoformat()
+    # And an unquoted off is false.
+    if value is False and "off" in key.choices:
+        return "off"
     if not isinstance(value, str):
         raise _wrong(key, value)
     if not key.choices or value in key.choices:

@@ -19,6 +19,7 @@ class Patches:
     def __init__(self) -> None:
         self._active = True
         self._replaced: list[tuple[Any, str, object, object]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         """Wrap a method of a class, or a function of a module.
@@ -41,9 +42,20 @@ class Patches:
         setattr(owner, name, value)
         self._replaced.append((owner, name, original, value))
 
+    @property
+    def active(self) -> bool:
+        """Whether they have not been undone."""
+        return self._active
+
+    def callback(self, function: Callable[[], object]) -> None:
+        """Call something when the patches are undone."""
+        self._callbacks.append(function)
+
     def undo(self) -> None:
         """Put every original back, in reverse order; what others replaced since stays."""
         self._active = False
+        while self._callbacks:
+            self._callbacks.pop()()
         while self._replaced:
             owner, name, original, value = self._replaced.pop()
             if vars(owner).get(name, _ABSENT) is not value:

@@ -8,7 +8,7 @@ from ffe_otel.redaction.catalogue import (
     Rule,
     load_catalogue,
 )
-from ffe_otel.redaction.configured import configured_redactor, understood
+from ffe_otel.redaction.configured import configured_redactor, engine_redactor, understood
 from ffe_otel.redaction.harvest import harvest_literals, harvest_settings
 from ffe_otel.redaction.plugins import configured_catalogue
 from ffe_otel.redaction.redactor import Redactor
@@ -24,6 +24,7 @@ __all__ = [
     "Span",
     "configured_catalogue",
     "configured_redactor",
+    "engine_redactor",
     "harvest_literals",
     "harvest_settings",
     "load_catalogue",

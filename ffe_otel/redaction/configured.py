@@ -93,3 +93,20 @@ def understood(loaded: LoadedConfig) -> LoadedConfig:
         origins=origins,
         problems=(*loaded.problems, *problems),
     )
+
+
+def engine_redactor(config: Config, environ: Mapping[str, str], redactor: Redactor) -> Redactor:
+    """The redactor for what the engine itself prints: with the classes on by default alone.
+
+    What somebody may not send elsewhere may still be what the engine's own lines are for.
+
+    Args:
+        config: as for :func:`configured_redactor`.
+        environ: the same.
+        redactor: what that function made of them.
+    """
+    options = config.redaction
+    if not options.classes and not options.jurisdiction:
+        return redactor
+    own = replace(options, classes=(), jurisdiction="")
+    return configured_redactor(replace(config, redaction=own), environ)

@@ -7,7 +7,10 @@ from enum import StrEnum
 
 
 class Surface(StrEnum):
-    """A part of a record. ``SPAN`` and ``LOG`` also stand for the record as a whole."""
+    """A part of a record. ``SPAN`` and ``LOG`` also stand for the record as a whole.
+
+    ``PRINTED`` is what the engine itself writes.
+    """
 
     SPAN = "span"
     NAME = "name"
@@ -22,3 +25,4 @@ class Surface(StrEnum):
     BODY = "body"
     LABEL = "label"
     EXEMPLAR = "exemplar"
+    PRINTED = "printed"

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.foundation import native
@@ -14,23 +15,32 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.catalogue import Rule
 
 TRUNCATED: Final = "truncated"
+_FAILED: Final = ""
+_MANY: Final = 256
+_PATIENCE_SECONDS: Final = 0.1
 
 
 class Tally:
-    """Counts by rule and surface, from any thread."""
+    """Counts by rule and surface, from any thread.
+
+    Who counts waits for nobody. The engine's own log lines are counted on its threads: in a
+    signal handler, where the interrupted code may be counting, and in forked children, where
+    another thread's count may have stopped half-way.
+    """
 
     def __init__(self) -> None:
-        self._lock = native.Lock()
+        self._new: deque[tuple[str, str, int]] = deque()
+        self._adding, self._process = native.Lock(), os.getpid()
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._failures: Counter[str] = Counter()
 
     def hidden(self, surface: str, rules: Mapping[str, int], *, truncated: bool = False) -> None:
         """Count how often which rule, by its id, hid something in a text, and if it was cut."""
-        with self._lock:
-            for rule, times in rules.items():
-                self._counts[rule, surface] += times
-            if truncated:
-                self._counts[TRUNCATED, surface] += 1
+        for rule, times in rules.items():
+            self._new.append((rule, surface, times))
+        if truncated:
+            self._new.append((TRUNCATED, surface, 1))
+        if len(self._new) > _MANY:
+            self._add()
 
     def hidden_one(self, surface: str, rule: Rule) -> None:
         """Count what one rule hid."""
@@ -38,15 +48,28 @@ class Tally:
 
     def failed(self, surface: str) -> None:
         """Count a value or record that was replaced because redaction failed."""
-        with self._lock:
-            self._failures[surface] += 1
+        self._new.append((_FAILED, surface, 1))
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """How often which rule hid something on which surface."""
-        with self._lock:
-            return dict(self._counts)
+        self._add(_PATIENCE_SECONDS)
+        return {key: times for key, times in self._counts.copy().items() if key[0] != _FAILED}
 
     def failures(self) -> Mapping[str, int]:
         """Failures by surface."""
-        with self._lock:
-            return dict(self._failures)
+        self._add(_PATIENCE_SECONDS)
+        found = self._counts.copy().items()
+        return {surface: times for (rule, surface), times in found if rule == _FAILED}
+
+    def _add(self, patience: float = 0.0) -> None:
+        """Add up what is new, unless somebody else is at it for longer than ``patience``."""
+        if self._process != os.getpid():
+            self._adding, self._process = native.Lock(), os.getpid()
+        if not self._adding.acquire(patience > 0, patience if patience > 0 else -1):
+            return
+        try:
+            while self._new:
+                rule, surface, times = self._new.popleft()
+                self._counts[rule, surface] += times
+        finally:
+            self._adding.release()

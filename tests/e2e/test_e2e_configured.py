@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 SECRET = "sk-proj-Qm7zX2vB9nK4tR8wL1pD6sF3hJ5gY0cA"
 CYCLE = f"""
 import logging, ffe_otel
-# What the engine writes itself is outside: without a handler Python would print warnings.
-logging.lastResort = None
 handle = ffe_otel.install()
 with ffe_otel.cycle(["BTCUSD"]):
     with ffe_otel.phase("perception") as phase:

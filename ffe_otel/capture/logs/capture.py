@@ -83,6 +83,7 @@ class LogCapture:
         )
         self._worker = worker
         self._beside = beside
+        self._printing = outputs.console is not None
         self._undo = ExitStack()
         self._undo.callback(stats.watch_queue(Signal.LOGS, lambda: worker.waiting))
         self._tap = Tap(
@@ -101,6 +102,10 @@ class LogCapture:
         atexit.register(self.close)
         self._undo.callback(atexit.unregister, self.close)
         self._undo.callback(_restart_after_fork(self))
+
+    def prints(self, record: logging.LogRecord) -> bool:
+        """Whether the record that this thread's handlers are at goes to our console."""
+        return self._printing and self._tap.took(record)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything logged so far is written and handed to OpenTelemetry.

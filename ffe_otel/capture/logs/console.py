@@ -11,18 +11,21 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel.capture.streams import Consoles, stream_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
 _STUCK_SECONDS: Final = 0.5
+_CONSOLES: Final = Consoles()
 
 
 def shown_by_engine(logger: logging.Logger, record: logging.LogRecord) -> bool:
     """Whether one of the handlers a record reaches prints it on the console.
 
     Knows stream handlers, rich's handler, and handlers behind a queue whose listener is
-    known. Logging's handler of last resort counts as well.
+    known. Logging's handler of last resort counts as well, unless it is ours.
     """
     current: logging.Logger | None = logger
     none_found = True
@@ -34,26 +37,15 @@ def shown_by_engine(logger: logging.Logger, record: logging.LogRecord) -> bool:
                 return True
         current = current.parent if current.propagate else None
     last = logging.lastResort
-    return none_found and last is not None and levelno >= last.level
+    return none_found and last is not None and levelno >= last.level and _prints(last)
 
 
 def _prints(handler: logging.Handler) -> bool:
-    attributes = handler.__dict__
-    stream = attributes.get("stream")
+    stream = stream_of(handler)
     if stream is not None:
-        return _is_console(stream)
-    if "console" in attributes:
-        return _is_console(getattr(attributes["console"], "file", None))
-    listener = attributes.get("listener")
+        return stream in _CONSOLES
+    listener = handler.__dict__.get("listener")
     return listener is not None and any(_prints(each) for each in listener.handlers)
-
-
-def _is_console(stream: object) -> bool:
-    return (
-        stream is sys.stderr
-        or stream is sys.stdout
-        or (stream is not None and (stream is sys.__stderr__ or stream is sys.__stdout__))
-    )
 
 
 class Console:

@@ -49,13 +49,17 @@ def is_suppressed(context: Context) -> bool:
 
 
 class Marks:
-    """What is known about one thread: whether it is at our own work, the record it handles."""
+    """What is known about one thread: whether it is at our own work, the record it handles.
 
-    __slots__ = ("busy", "record")
+    ``taken`` is whether that record was taken.
+    """
+
+    __slots__ = ("busy", "record", "taken")
 
     def __init__(self) -> None:
         self.busy = False
         self.record: logging.LogRecord | None = None
+        self.taken = False
 
 
 class Guard(threading.local):

@@ -84,9 +84,10 @@ class Tap:
             outer = marks.record
             if marks.busy or record is outer or self._replacement is None:
                 return original(logger, record)
-            marks.busy = True
+            outer_taken = marks.taken
+            marks.busy, marks.taken = True, False
             try:
-                self._take(logger, record)
+                marks.taken = self._take(logger, record)
             except Exception:  # noqa: BLE001 - logging must work for the engine, whatever fails here
                 self._lost()
             finally:
@@ -95,19 +96,25 @@ class Tap:
             try:
                 return original(logger, record)
             finally:
-                marks.record = outer
+                marks.record, marks.taken = outer, outer_taken
 
         return tapped
 
-    def _take(self, logger: logging.Logger, record: logging.LogRecord) -> None:
+    def took(self, record: logging.LogRecord) -> bool:
+        """Whether the record that this thread's handlers are at was taken."""
+        marks = self._guard.marks
+        return marks.record is record and marks.taken
+
+    def _take(self, logger: logging.Logger, record: logging.LogRecord) -> bool:
         if record.levelno < self._level or record.name.startswith(CHANNEL_LOGGERS):
-            return
+            return False
         context = get_current()
         if is_suppressed(context):
-            return
+            return False
         shown = self._watch_console and shown_by_engine(logger, record)
         taken = snapshot(record, context, self._fields(), shown=shown)
         self._put(taken, taken[-1])
+        return True
 
     def _fields(self) -> Mapping[str, object] | None:
         try:

@@ -33,6 +33,8 @@ class Walk:
     nested in it inherit it.
 
     Attributes:
+        text: redacts a text, and makes it fit for every output.
+        raw: only redacts it.
         keys: rules of the names that were seen before and stay as they are.
         dull: those of them that have no rule.
         clean: short texts that were seen before and stay as they are.
@@ -40,6 +42,7 @@ class Walk:
     """
 
     text: Callable[[str, str, int | None], str]
+    raw: Callable[[str, str, int | None], str]
     names: NameIndex
     count: Callable[[str, Rule], None]
     stays: Callable[[str], bool]
@@ -140,10 +143,10 @@ class Walk:
             return items if isinstance(value, list) else tuple(items)
         return self.value(str(value), rule, depth + 1)
 
-    def _string(self, value: str, rule: Rule | None) -> str:
+    def _string(self, value: str, rule: Rule | None, *, raw: bool = False) -> str:
         if rule is not None and is_secret(value, rule, bare=False) and not self.stays(value):
             return self._hidden(rule)
-        redacted = self.text(value, self.surface, self.limit)
+        redacted = (self.raw if raw else self.text)(value, self.surface, self.limit)
         # With a marker in it the value may look like a credential that it did not look like.
         if rule is not None and redacted != value and is_secret(redacted, rule, bare=False):
             return self._hidden(rule)
@@ -155,7 +158,7 @@ class Walk:
 
     def _bytes(self, value: bytes, rule: Rule | None) -> bytes:
         text = value.decode("utf-8", "surrogateescape")
-        redacted = self._string(text, rule)
+        redacted = self._string(text, rule, raw=True)
         return value if redacted == text else redacted.encode("utf-8", "surrogateescape")
 
     def _pair_rule(self, mapping: Mapping[Any, object]) -> Rule | None:

@@ -20,6 +20,7 @@ from ffe_otel.redaction.screening import LONGEST as LONGEST_SCREENED
 from ffe_otel.redaction.screening import clean_texts
 from ffe_otel.redaction.spans import LONG, SelfGated, Span, hide_markers, paced
 from ffe_otel.redaction.tally import Tally
+from ffe_otel.redaction.valid import fit_text, is_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -129,6 +130,7 @@ class Redactor:
         with contextlib.suppress(Exception):
             if self._gate_name != "none":
                 new = {t for t in texts if _SHORTEST <= len(t) <= LONGEST_SCREENED} - state.clean
+                new = {t for t in new if is_fit(t)}
                 for clean in clean_texts(new, state.gate, state.self_gated):
                     state.screened.update(clean)
                     found += clean
@@ -138,9 +140,12 @@ class Redactor:
             state.screened.difference_update(found)
 
     def text(self, text: str, surface: str, limit: int | None = None) -> str:
-        """Redact a text, then cut it to ``limit`` characters (64 Ki when not given)."""
+        """Redact a text, then cut it to ``limit`` characters (64 Ki when not given).
+
+        What is no valid Unicode stays; of records, all texts become valid.
+        """
         try:
-            return self.strict_text(text, surface, limit)
+            return self._redacted(text, surface, limit)
         except Exception:  # noqa: BLE001 - fail closed, whatever it was
             self.failed(surface)
             return FAILED
@@ -202,7 +207,13 @@ class Redactor:
         return redacted
 
     def strict_text(self, text: str, surface: str, limit: int | None = None) -> str:
-        """:meth:`text` for callers that handle failures of a whole record themselves."""
+        """A text of a record, for callers that handle failures of a whole record themselves."""
+        redacted = self._redacted(text, surface, limit)
+        if redacted.isascii() and "\0" not in redacted:
+            return redacted
+        return fit_text(redacted, surface)
+
+    def _redacted(self, text: str, surface: str, limit: int | None = None) -> str:
         state = self._state
         if len(text) < _SHORTEST or text in state.clean:
             return text if limit is None or len(text) <= limit else text[:limit]
@@ -296,7 +307,8 @@ class Redactor:
         long_enough = limit is None or limit >= LONGEST_KNOWN
         screened = state.screened if limit is None or limit >= LONGEST_SCREENED else ()
         walk = Walk(
-            self.strict_text, self._names, self._tally.hidden_one, self._stays, surface, limit,
+            self.strict_text, self._redacted, self._names, self._tally.hidden_one, self._stays,
+            surface, limit,
             state.keys if long_enough else {}, state.dull if long_enough else set(),
             state.clean if long_enough else (), screened,
         )  # fmt: skip
@@ -306,7 +318,7 @@ class Redactor:
 
 
 def _remember(text: str, clean: set[str]) -> None:
-    if len(text) <= LONGEST_KNOWN:
+    if len(text) <= LONGEST_KNOWN and is_fit(text):
         if len(clean) >= _MEMO_SIZE:
             clean.clear()
         clean.add(text)

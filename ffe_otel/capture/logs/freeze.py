@@ -8,6 +8,7 @@ copied (bounded), everything else is rendered to text at once.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import deque
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ OMITTED: Final = "[omitted: too large]"
 _KEPT: Final = frozenset({str, bool, float, bytes, type(None)})
 IMMUTABLE: Final = _KEPT | {int}
 """Types of values that cannot change; integers may still be too wide for OTLP."""
+_DATA: Final = (Mapping, list, tuple, AbstractSet, deque, bool, int, float, bytes, bytearray)
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
 
@@ -55,6 +57,22 @@ def text_of(value: object) -> str:
         return str.__str__(str(value))
     except Exception as problem:  # noqa: BLE001 - the value is the engine's, so is its __str__
         return f"<{type(value).__name__} that cannot be rendered: {type(problem).__name__}>"
+
+
+def is_data(value: object) -> bool:
+    """Whether a value says more as it is than as a text; never raises."""
+    try:
+        if isinstance(value, Enum):
+            return False
+        return isinstance(value, _DATA) or _is_plain_dataclass(value)
+    except Exception:  # noqa: BLE001 - foreign objects may raise anything
+        return False
+
+
+def _is_plain_dataclass(value: object) -> bool:
+    """Whether it is a dataclass's that has no text of its own."""
+    kind = type(value)
+    return dataclasses.is_dataclass(kind) and kind.__str__ is object.__str__
 
 
 class _Copier:
@@ -90,6 +108,9 @@ class _Copier:
             return self._copy_mapping(value, depth)
         if isinstance(value, list | tuple | AbstractSet | deque):
             return self._copy_items(value, depth)
+        if _is_plain_dataclass(value):
+            fields = dataclasses.fields(value)  # type: ignore[arg-type]
+            return self._copy_mapping({f.name: getattr(value, f.name) for f in fields}, depth)
         return text_of(value)
 
     def _copy_mapping(self, value: Mapping[object, object], depth: int) -> object:

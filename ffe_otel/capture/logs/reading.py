@@ -18,6 +18,7 @@ from ffe_otel.capture.logs.failure import Failure, Frame, frames_of
 from ffe_otel.capture.logs.freeze import freeze, text_of
 from ffe_otel.capture.logs.record import Snapshot, extras_of, getter, message_of
 from ffe_otel.correlation import correlation_id, trace_id
+from ffe_otel.redaction.valid import valid_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,7 +69,7 @@ def read(taken: Taken) -> Reading:
     unix_nano, timestamp = _time(_created(snapshot.values))
     extras = _extras(snapshot)
     ids = _ids(snapshot, extras)
-    content: dict[str, Any] = {MESSAGE: clean_text(message_of(snapshot.values))}
+    content: dict[str, Any] = {MESSAGE: clean(message_of(snapshot.values))}
     if snapshot.fields or not _plain(snapshot.names):
         content.update(_known(snapshot.fields or {}, extras))
     if extras:
@@ -94,7 +95,7 @@ def _extras(snapshot: Snapshot) -> dict[str, Any]:
     for key, value in extras_of(snapshot):
         kind = type(value)
         if kind is str:
-            fit: object = value if value.isascii() else clean_text(value)  # type: ignore[attr-defined,arg-type]
+            fit: object = value if value.isascii() else valid_text(value)  # type: ignore[attr-defined,arg-type]
         elif kind in _PLAIN or (kind is int and -_INT64 <= value < _INT64):  # type: ignore[operator]
             fit = value
         else:
@@ -107,32 +108,21 @@ def clean(value: object) -> Any:
     """Make a frozen value fit for UTF-8: bytes become text, lone surrogates escapes."""
     kind = type(value)
     if kind is str:
-        return clean_text(value)  # type: ignore[arg-type]
+        return valid_text(value)  # type: ignore[arg-type]
     if kind is bytes:
         return value.decode("utf-8", "backslashreplace")  # type: ignore[attr-defined]
     if kind is list:
         return [clean(item) for item in value]  # type: ignore[attr-defined]
     if kind is dict:
-        return {clean_text(key): clean(item) for key, item in value.items()}  # type: ignore[attr-defined]
+        return {valid_text(key): clean(item) for key, item in value.items()}  # type: ignore[attr-defined]
     return value
-
-
-def clean_text(text: str) -> str:
-    """The text itself, or with its lone surrogates written as escapes."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return text
 
 
 @functools.lru_cache(maxsize=1024)
 def shown_path(path: str) -> str:
     """A source path without the name of the person whose home it is under."""
     home = _home()
-    return f"~{path[len(home) :]}" if home and path.startswith(home + "/") else clean_text(path)
+    return f"~{path[len(home) :]}" if home and path.startswith(home + "/") else valid_text(path)
 
 
 @functools.cache
@@ -195,7 +185,7 @@ def _renamed(extras: Mapping[str, object], ids: Ids) -> dict[str, object]:
     for name, value in extras.items():
         if name in _IDS and (value is None or value in ids):
             continue
-        key = clean_text(name)
+        key = valid_text(name)
         while key in _TAKEN or key in renamed:
             key = semconv.LOG_EXTRA_PREFIX + key
         renamed[key] = value
@@ -204,14 +194,14 @@ def _renamed(extras: Mapping[str, object], ids: Ids) -> dict[str, object]:
 
 def _exception(failure: Failure) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "type": clean_text(failure.type),
-        "message": clean_text(failure.message),
+        "type": valid_text(failure.type),
+        "message": valid_text(failure.message),
         "frames": _frames(failure.frames),
     }
     if failure.omitted:
         described["frames_omitted"] = failure.omitted
     if failure.notes:
-        described["notes"] = [clean_text(note) for note in failure.notes]
+        described["notes"] = [valid_text(note) for note in failure.notes]
     if failure.cause is not None:
         described["cause"] = _exception(failure.cause)
     if failure.context is not None:
@@ -223,6 +213,6 @@ def _exception(failure: Failure) -> dict[str, Any]:
 
 def _frames(frames: Iterable[Frame]) -> list[dict[str, Any]]:
     return [
-        {"file": shown_path(file), "line": line, "function": clean_text(function)}
+        {"file": shown_path(file), "line": line, "function": valid_text(function)}
         for file, line, function in frames
     ]

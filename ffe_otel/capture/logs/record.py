@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from opentelemetry.trace import get_current_span
 
 from ffe_otel.capture.logs.failure import Failure, failure_of
-from ffe_otel.capture.logs.freeze import IMMUTABLE, freeze, text_of
+from ffe_otel.capture.logs.freeze import IMMUTABLE, freeze, is_data, text_of
 from ffe_otel.export import sizes
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def snapshot(
         # Somebody has taken one of logging's attributes out, and perhaps put it in again.
         attributes = _settled(record)
         values, names = tuple(attributes.values()), tuple(attributes)
-    size += len(values[_MSG])
+    message = values[_MSG]
+    size += len(message) if type(message) is str else sizes.of_values((message,))
     names = names[_OWN_COUNT : len(values)]
     if names:
         extras = values[_OWN_COUNT:]
@@ -179,7 +180,7 @@ def _settled(record: logging.LogRecord) -> dict[str, Any]:
     Logging's own come first; a record class of the engine's may have put others before them.
     """
     attributes = record.__dict__.copy()
-    attributes["msg"], attributes["args"] = _message(record), ()
+    attributes["msg"], attributes["args"] = _body(record), ()
     attributes["exc_info"] = attributes["exc_text"] = None
     ordered = {name: attributes.pop(name, None) for name in OWN_ATTRIBUTES}
     return ordered | attributes
@@ -192,6 +193,14 @@ def _frozen(fields: Mapping[str, object]) -> Mapping[str, object]:
     return fields
 
 
+def _body(record: logging.LogRecord) -> object:
+    """The message, or what was logged in its place if that is a structure or a number."""
+    message = record.msg
+    if not isinstance(message, str) and not record.args and is_data(message):
+        return freeze(message)
+    return _message(record)
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         message = record.getMessage()
@@ -200,13 +209,13 @@ def _message(record: logging.LogRecord) -> str:
     return message if type(message) is str else str.__str__(message)
 
 
-def message_of(values: tuple[Any, ...]) -> str:
-    """The message of a snapshot, formatted."""
+def message_of(values: tuple[Any, ...]) -> object:
+    """The message of a snapshot, formatted; not a text where data was logged as it is."""
     message, arguments = values[_MSG], values[_ARGS]
     if not arguments:
-        return message  # type: ignore[no-any-return]
+        return message
     try:
-        return message % arguments  # type: ignore[no-any-return]
+        return message % arguments
     except Exception as problem:  # noqa: BLE001 - a format that does not fit its arguments
         return _unformatted(message, arguments, problem)
 

@@ -13,6 +13,7 @@ from ffe_otel import semconv
 from ffe_otel.capture.logs import reading
 from ffe_otel.capture.logs.freeze import text_of
 from ffe_otel.export.memo import Memo
+from ffe_otel.redaction.valid import valid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,7 +84,7 @@ def one_line(text: str) -> str:
     """Escape what JSON leaves alone and readers stumble over: line ends, lone surrogates."""
     if text.isascii():
         return text
-    return _LINE_END.sub(lambda match: _LINE_ENDS[match[0]], reading.clean_text(text))
+    return _LINE_END.sub(lambda match: _LINE_ENDS[match[0]], valid_text(text))
 
 
 def value_json(value: object) -> str:
@@ -195,7 +196,7 @@ def _printable(value: object) -> str:
 
 
 def _paragraph(value: object) -> list[str]:
-    text = value if isinstance(value, str) else text_of(value)
+    text = value if isinstance(value, str) else value_json(value)
     return [_printable(part) for part in text.split("\n")]
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ffe_otel.redaction.surfaces import Surface
+from ffe_otel.redaction.valid import valid_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +109,7 @@ class Screen:
         try:
             plain = _CONTROL.sub("", text) if "\x1b" in text else text
             redacted = self._redactor.strict_text(plain, Surface.PRINTED, len(plain))
-            if redacted == plain:
+            if redacted == valid_text(plain):
                 redacted = text
             elif plain[:1] == "{":
                 redacted = self._as_json(plain, redacted)

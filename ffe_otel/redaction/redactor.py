@@ -36,6 +36,7 @@ _MEMO_SIZE: Final = 8_192
 _MOST_PASSES: Final = 8
 _MOST_SHARED: Final = 256
 _MOST_WALKS: Final = 64
+_NOTHING: Final = Found()
 T = TypeVar("T")
 
 
@@ -252,6 +253,7 @@ class Redactor:
         seen = hide_markers(text)
         found = self._detect(seen, state)
         if (decoded := decode(seen)) is not None:
+            found = found or Found()
             found.extend(
                 Span(decoded.original(span.start), decoded.original(span.end), span.rule)
                 for look in decoded.texts
@@ -264,16 +266,23 @@ class Redactor:
 
     def _detect(self, text: str, state: _State) -> Found:
         low = lowered(text)
-        found = Found()
         is_long, ungated = len(low) > LONG, self._gate_name == "none"
         choices = state.gate(low)
+        wanted = [
+            detector
+            for detector in (paced(state.self_gated, low) if is_long else state.self_gated)
+            if ungated or detector.wanted(low)
+        ]
+        # Of almost every text, and the engine's own lines are looked at on its own thread.
+        if not choices and not wanted:
+            return _NOTHING
+        found = Found()
         for choice in paced(choices, low) if is_long else choices:
             spans = look(choice, text, low)
             found.extend(paced(spans, low) if is_long else spans)
-        for detector in paced(state.self_gated, low) if is_long else state.self_gated:
-            if ungated or detector.wanted(low):
-                spans = detector.find(text, low)
-                found.extend(paced(spans, low) if is_long else spans)
+        for detector in paced(wanted, low) if is_long else wanted:
+            spans = detector.find(text, low)
+            found.extend(paced(spans, low) if is_long else spans)
         return found
 
     def _stays(self, value: str) -> bool:

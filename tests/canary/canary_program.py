@@ -311,8 +311,6 @@ def _refuse(text: str) -> None:
 
 def main() -> None:
     plan, output, grpc, http = sys.argv[1:]
-    # What Python prints where a program has no handlers is the program's own output.
-    logging.lastResort = None
     _log.setLevel(logging.INFO)
     handle = ffe_otel.install()
     provider = handle.tracer_provider

@@ -94,6 +94,33 @@ def run(rows: Iterable[Row], folder: Path, settings: Mapping[str, str] | None = 
     return Output(parts, http.requests, own_ids(http))
 
 
+def printed(rows: Iterable[Row], folder: Path, handlers: str) -> Output:
+    """What an engine prints that logs the rows, with the classes that are on by default."""
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps([row.order() for row in rows]))
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "ffe-otel"), "run", "--"),
+            *(sys.executable, str(Path(__file__).with_name("canary_logging.py"))),
+            *(str(plan), handlers),
+        ],
+        env={
+            **_clean_environment(),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "FFE_OTEL__METRICS__PROMETHEUS__ENABLED": "false",
+        },
+        cwd=folder,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:].decode("utf-8", "replace")
+    return Output({"standard output": done.stdout, "standard error": done.stderr})
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, decompressed where it is gzip."""
     found = {}

@@ -142,7 +142,7 @@ def test_the_metrics_page_and_the_engine_s_own(tmp_path):
         (labels,) = [s.labels for s in family.samples if s.name == "odd_total"]
         assert labels["label"] == "caf\\udce9 \\x00 x"
         assert (labels["short"], labels["nine"]) == ("\\x00", "\\udce9")
-        (info,) = [f for f in text_string_to_metric_families(page) if f.name == "target"]
+        (info,) = [f for f in text_string_to_metric_families(page) if f.name.startswith("target")]
         assert info.samples[0].labels["place"] == SHOWN
 
 

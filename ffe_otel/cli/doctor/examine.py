@@ -16,6 +16,7 @@ from ffe_otel.cli.doctor.installation import installation
 from ffe_otel.cli.doctor.machine import clock
 from ffe_otel.cli.doctor.pipeline import collector
 from ffe_otel.cli.doctor.places import places
+from ffe_otel.cli.doctor.printed import printed
 from ffe_otel.cli.doctor.rules import rules
 from ffe_otel.cli.doctor.selection import selection
 from ffe_otel.cli.doctor.trial import trial
@@ -66,7 +67,7 @@ def _sections(file: Path | None, *, really_import: bool) -> Iterator[tuple[str, 
     yield "installation", list(installation())
     yield "what OpenTelemetry loads", [*selection(os.environ), trial(os.environ)]
     config, checks = _configuration(file)
-    yield "configuration", [*checks, *rules(config)]
+    yield "configuration", [*checks, *rules(config), *printed(config)]
     yield "surroundings", [*places(config), *collector(os.environ), clock()]
     yield "hooks", list(hooks(really_import=really_import))
 

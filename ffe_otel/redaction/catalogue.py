@@ -52,6 +52,7 @@ class Rule:
     enabled: bool = True
     names: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     values: str = "any"
     numbers: bool = False
     words: str = ""

@@ -36,6 +36,7 @@ _ID_PREFIXES: Final = frozenset(
      "correlation", "cid", "oid", "rid", "tid", "sid", "wf", "flow", "exec", "execution", "build",
      "release", "docker", "layer"}
 )  # fmt: skip
+_FEWEST_WORDS: Final = 8
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -93,6 +94,20 @@ def has_sign(word: str) -> bool:
     return not any(part in _ID_PREFIXES or len(part) > 12 for part in parts)
 
 
+def are_arguments(value: str) -> bool:
+    """Say whether the first of some quoted arguments looks generated."""
+    first = value[1:].partition(value[0])[0]
+    return is_random(first) or UUID.fullmatch(first) is not None
+
+
+def is_key(value: str) -> bool:
+    """Say whether what a key is made from may be one: generated, raw bytes, or words."""
+    words = value.split()
+    if len(words) >= _FEWEST_WORDS:
+        return all(map(str.isalpha, words))
+    return r"\x" in value or (len(value) >= 16 and is_opaque(value))
+
+
 def is_wif(word: str) -> bool:
     """Say whether a word is base58 with the checksum of Bitcoin."""
     number = 0
@@ -116,6 +131,8 @@ CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "prefix": has_prefix,
     "sign": has_sign,
     "wif": is_wif,
+    "key": is_key,
+    "arguments": are_arguments,
     "not-number": lambda value: not value.isdigit(),
     "remote": lambda value: not value.startswith(("127.", "0.")),
 }

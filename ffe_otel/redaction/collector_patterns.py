@@ -49,8 +49,8 @@ _QUOTED: Final = (
 )
 _WORD: Final = f"(?:{_QUOTED}|{_BARE})"
 _SCHEME: Final = (
-    rf"(?:{_QUOTED}|(?i:digest|hawk|aws4-hmac-sha256)[ \t][^\r\n\"']+"
-    rf"|(?:(?i:bearer|basic|token|apikey|bot|negotiate)[ \t,]+)?{_BARE})"
+    rf"(?:{_QUOTED}|(?i:digest|hawk|oauth|[a-z0-9-]{0, 16}hmac-sha[0-9]{1, 3})[ \t][^\r\n\"']+"
+    rf"|(?:(?i:bearer|basic|token|apikey|bot|negotiate|hs256)[ \t,]+)?{_BARE})"
 )
 _LINE: Final = rf"(?:{_QUOTED}|[^\s\"'\[][^\r\n\"']+)"
 # Letters and digits: no word, number or ticker.

@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from ffe_otel.redaction.beside import BesideDetector
+from ffe_otel.redaction.byte_rows import BytesDetector, KeyPairDetector
 from ffe_otel.redaction.keys import KeyDetector
 from ffe_otel.redaction.personal import CardDetector, EmailDetector, IbanDetector, PhoneDetector
 from ffe_otel.redaction.phrases import PhraseDetector
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _SHORTEST_LITERAL: Final = 4
 _logger = logging.getLogger(__name__)
 _MAKERS: Final[Mapping[str, Callable[[Rule], Detector | SelfGated]]] = {
+    "beside": BesideDetector,
+    "bytes": BytesDetector,
     "shape": ShapeDetector,
     "userinfo": UserinfoDetector,
     "pem": PemDetector,
@@ -59,6 +63,7 @@ def make_detectors(
         detectors.append(WordDetector(words, allowed))
     for kind, make in _MAKERS.items():
         detectors.extend(make(rule) for rule in catalogue.of_kind(kind))
+    detectors.extend(KeyPairDetector(rule) for rule in catalogue.of_kind("bytes"))
     detectors.extend(catalogue.makers[rule.id](rule) for rule in catalogue.of_kind("detector"))
     if literals:
         detectors.extend(LiteralDetector(rule, literals) for rule in catalogue.of_kind("literal"))

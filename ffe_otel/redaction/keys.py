@@ -68,7 +68,28 @@ _COMMON: Final = frozenset(
 )
 # Words before those, and others, that stand in every other line, too; the gate without RE2 sees
 # no digits.
-_FREQUENT: Final = frozenset({"2fa", "access", "email", "factor", "pin", "sec", "sig", "time"})
+_FREQUENT: Final = frozenset(
+    {
+        "2fa",
+        "access",
+        "authenticator",
+        "bytes",
+        "email",
+        "factor",
+        "google",
+        "memo",
+        "payload",
+        "pin",
+        "sec",
+        "sig",
+        "str",
+        "step",
+        "time",
+        "uid",
+        "validate",
+        "withdrawal",
+    }
+)
 _CALL: Final = re.compile(r"[A-Za-z_][A-Za-z_.]{0,40}(?=\()")
 _DEALT_WITH: Final = re.compile(r"[^)\0]{0,200}\0")
 

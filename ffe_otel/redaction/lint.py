@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.catalogue import Rule
 
 KINDS: Final = frozenset(
-    {"key", "query", "shape", "word", "userinfo", "pem", "literal", "card", "iban", "email",
-     "phone", "phrase", "detector"}
+    {"key", "beside", "query", "shape", "word", "userinfo", "pem", "literal", "card", "iban",
+     "email", "phone", "phrase", "bytes", "detector"}
 )  # fmt: skip
 VALUES: Final = frozenset({"any", "opaque", "random", "mixed"})
 WHERE: Final = frozenset({"", "query"})
@@ -45,8 +45,12 @@ def problems(rule: Rule) -> Iterator[str]:
     ):
         if (value := getattr(rule, option)) not in allowed:
             yield f"{option} is {value!r}, must be one of {', '.join(sorted(allowed))}"
-    if rule.kind in {"key", "query"} and not (rule.names and all(map(squash, rule.names))):
+    if rule.kind in {"key", "query", "beside"} and not (
+        rule.names and all(map(squash, rule.names))
+    ):
         yield "names must be given"
+    if rule.kind == "beside" and not (rule.beside and all(map(squash, rule.beside))):
+        yield "beside must be given"
     if rule.kind == "shape":
         yield from _shape_problems(rule)
     if rule.kind == "word" and rule.pattern:

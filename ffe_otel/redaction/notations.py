@@ -29,9 +29,9 @@ _QUERY: Final = re.compile(r"[^&#;\s\"'<>`\\]+")
 _LINE: Final = re.compile(r"[^\r\n\"']+")
 _FIELDS: Final = re.compile(r"(?:[^\r\n\"'\\]++|\\{0,8}\"[^\"\r\n\\]{0,512}\\{0,8}\")+")
 _SCHEME: Final = re.compile(
-    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|aws4-hmac-sha256)"
+    r"(?:bearer|basic|token|apikey|bot|negotiate|(?P<list>digest|hawk|oauth|[a-z0-9-]{0,16}hmac-sha[0-9]{1,3})"
     # Schemes that nobody knows: a word, and behind it no word.
-    r"|[a-z][a-z-]{2,30}(?=[ \t]{1,4}[^\s,;\"']{0,64}[0-9][^\s,;\"']{8}))"
+    r"|[a-z][a-z0-9-]{2,30}(?=[ \t]{1,4}[^\s,;\"']{0,64}[0-9][^\s,;\"']{8}))"
     r"[ \t,]{1,4}",
     re.IGNORECASE,
 )

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds wallet phrases: 12 to 24 words of the English list of BIP-39 with a right checksum.
 
-The list is data of BIP-39 (https://github.com/bitcoin/bips, MIT), 2048 words in order.
+Also those of Electrum, which takes the same words and another checksum, phrases of Monero, and
+whatever is called a mnemonic and consists of such words: people mistype the last one, and log it
+all the same. The list is data of BIP-39 (https://github.com/bitcoin/bips, MIT), 2048 words in
+order.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import string
+import zlib
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ffe_otel.redaction.spans import LONG, Span, paced
 
@@ -23,17 +28,52 @@ if TYPE_CHECKING:
 _FILE: Final = "bip39_english.txt"
 _COUNTS: Final = (24, 21, 18, 15, 12)
 _FEWEST: Final = 12
+_OF_MONERO: Final = 25
+_SHORTEST_OF_MONERO: Final = 4
 # A longer run is looked at in parts.
 _LONGEST_RUN: Final = 256
 _LETTERS: Final = string.ascii_lowercase.encode()
-_GAPS: Final = bytes.maketrans(b"\"',\n\r\t", b"      ")
+_GAPS: Final = bytes.maketrans(b"\"',\n\r\t", b" " * 6)
 _TELLTALE: Final = b" " * (_FEWEST - 1)
+_TELLTALE_OF_MONERO: Final = b" " * (_OF_MONERO - 1)
+# Other signs between words, and what may stand around them.
+_SIGNED: Final = bytes.maketrans(b",;-_/*<>.", b"|" * 9)
+_AROUND: Final = _LETTERS + b" \"'\n\r\t\\"
+_TELLTALE_SIGNS: Final = b"|" * (_FEWEST - 1)
 _WORDS: Final = bytes(c if chr(c) in string.ascii_lowercase else 32 for c in range(256))
 _KNOWN: Final = bytes([True]) * _FEWEST
 # Of twelve words in a row, four of every third.
 _THIRDS: Final = bytes([True]) * (_FEWEST // 3)
-_WORD: Final = re.compile(r"[a-z]+")
-_GAP: Final = re.compile(r"[ \"',\r\n\t]{1,6}")
+_LONG_ENOUGH: Final = bytes([True]) * (_OF_MONERO - 1)
+# What stands in every text that numbers its words.
+_NUMBERED: Final = re.compile(r"10[^0-9]{2,40}11(?![0-9])")
+_ESCAPE: Final = re.compile(r"\\[nrt]")
+# What follows the `n` of an escaped line end is the beginning of a word.
+_WORD: Final = re.compile(r"(?:(?<=\\[nrt])|(?<![a-z\\]))[a-z]+")
+# Words of a list, numbered or not: `1. legal`, `"2": "winner"`, `- thank`, `word4=year`.
+_SIGNS: Final = r"\\[nrt]|[ \"',\r\n\t|;\-_/\\*\[\]<>.(){}#]|(?<=[\"'])[ ]?:"
+_GAP: Final = re.compile(
+    rf"(?:{_SIGNS}){{1,24}}(?:(?:[a-z]{{1,8}}[ _-]?)?[0-9]{{1,2}}(?:{_SIGNS}|[:=]){{1,12}})?"
+)
+_ROW_OF_MONERO: Final = re.compile(
+    r"(?<![a-z])(?:[a-z]{4,12}[ ,\"'\r\n\t]{1,4}){24,64}[a-z]{4,12}(?![a-z])"
+)
+_LABEL: Final = re.compile(r"[a-z]{1,8}[_-]?[0-9]{1,2}(?![0-9a-z])")
+_CALLED: Final = re.compile(
+    r"(?:mnemonics?|(?:seed|recovery|backup|wallet|secret)[ _.-]?(?:phrase|words?|key)|passphrase"
+    r"|(?<![a-z])phrase|(?<![a-z])seed)[^a-z0-9\n]{0,12}(?:[a-z]{2,8}[^a-z0-9\n]{1,4}){0,2}$"
+)
+_LOOK_BACK: Final = 48
+_MOST_CALLING: Final = 4
+_ELECTRUM: Final = ("01", "100", "101", "102")
+
+
+class _Word(NamedTuple):
+    """A word of a run, and its number in the list."""
+
+    start: int
+    end: int
+    number: int
 
 
 class PhraseDetector:
@@ -48,7 +88,13 @@ class PhraseDetector:
 
     def hinted(self, low: str) -> bool:
         """Say whether any of many texts has eleven gaps with only letters between."""
-        return _TELLTALE in low.encode("ascii").translate(_GAPS, _LETTERS)
+        data = low.encode("ascii")
+        return (
+            _TELLTALE in data.translate(_GAPS, _LETTERS)
+            or _TELLTALE_SIGNS in data.translate(_SIGNED, _AROUND)
+            or _is_numbered(low)
+            or ("\\" in low and low.count("\\n") >= _FEWEST - 1)
+        )
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: twelve known words one behind the other, too."""
@@ -56,36 +102,92 @@ class PhraseDetector:
             return False
         if len(low) > LONG:
             return True
-        words = low.encode("ascii").translate(_WORDS).split()
+        plain = _ESCAPE.sub("  ", low) if "\\" in low else low
+        data = plain.encode("ascii")
+        words = data.translate(_WORDS).split()
         is_known = _known().__contains__
-        return _THIRDS in bytes(map(is_known, words[::3])) and _KNOWN in bytes(map(is_known, words))
+        if _THIRDS in bytes(map(is_known, words[::3])) and _KNOWN in bytes(map(is_known, words)):
+            return True
+        if _TELLTALE_OF_MONERO in data.translate(_GAPS, _LETTERS):
+            return _LONG_ENOUGH in bytes(len(word) >= _SHORTEST_OF_MONERO for word in words)
+        # Between numbered words there may be others: `word1`, `index`.
+        return _is_numbered(low) and sum(map(is_known, words)) >= _FEWEST
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the phrases (see :class:`Detector`)."""
         del text
         known = _numbers()
-        run: list[tuple[int, int, int]] = []
+        run: list[_Word] = []
+        labels = {m.start() for m in _LABEL.finditer(low)} if _is_numbered(low) else set()
         for word in paced(_WORD.finditer(low), low):
+            if word.start() in labels:
+                continue
             number = known.get(word[0])
-            joined = not run or _GAP.fullmatch(low, run[-1][1], word.start())
-            if number is None or not joined:
-                yield from self._phrases(run)
+            if number is None or (run and not _joined(low, run[-1].end, word.start())):
+                yield from self._phrases(run, low)
                 run = []
             if number is not None:
-                run.append((word.start(), word.end(), number))
+                run.append(_Word(word.start(), word.end(), number))
             if len(run) >= _LONGEST_RUN:
-                yield from self._phrases(run)
+                yield from self._phrases(run, low)
                 run = run[1 - _COUNTS[0] :]
-        yield from self._phrases(run)
+        yield from self._phrases(run, low)
+        for row in paced(_ROW_OF_MONERO.finditer(low), low):
+            yield from self._of_monero(row)
 
-    def _phrases(self, run: Sequence[tuple[int, int, int]]) -> Iterator[Span]:
+    def _phrases(self, run: Sequence[_Word], low: str) -> Iterator[Span]:
         """The whole run if a phrase is in it: words around one are seldom in the list."""
-        numbers = [number for *_, number in run]
-        for first in range(len(run) - _FEWEST + 1):
-            for count in _COUNTS:
-                if first + count <= len(run) and _checks(numbers[first : first + count]):
-                    yield Span(run[0][0], run[-1][1], self._rule)
-                    return
+        if len(run) < _FEWEST:
+            return
+        if _is_called(run, low) or any(_holds_phrase(some, low) for some in _readings(run)):
+            yield Span(run[0].start, run[-1].end, self._rule)
+
+    def _of_monero(self, row: re.Match[str]) -> Iterator[Span]:
+        words = list(_WORD.finditer(row[0]))
+        for first in range(len(words) - _OF_MONERO + 1):
+            some = words[first : first + _OF_MONERO]
+            if _is_monero([word[0] for word in some]):
+                start = row.start()
+                yield Span(start + some[0].start(), start + some[-1].end(), self._rule)
+
+
+def _is_numbered(low: str) -> bool:
+    return "11" in low and _NUMBERED.search(low) is not None
+
+
+def _joined(low: str, end: int, start: int) -> bool:
+    """Say whether words of one list end and begin there; numbers between count one by one."""
+    if start - end == 1:
+        return low[end] in " ,\n-|;/._\t"
+    return start - end <= _LOOK_BACK and _GAP.fullmatch(low, end, start) is not None
+
+
+def _is_called(run: Sequence[_Word], low: str) -> bool:
+    """Say whether what stands before a run, or at its begin, says that the rest is a phrase."""
+    return any(
+        _CALLED.search(low, max(0, word.start - _LOOK_BACK), word.start) is not None
+        for word in run[: min(_MOST_CALLING, len(run) - _FEWEST + 1)]
+    )
+
+
+def _readings(run: Sequence[_Word]) -> Iterator[Sequence[_Word]]:
+    """A run, and without what stands in front of each of its words: `index`, `word`."""
+    yield run
+    numbers = [word.number for word in run]
+    often = {number for number in set(numbers) if numbers.count(number) >= _FEWEST}
+    if often:
+        yield [word for word in run if word.number not in often]
+
+
+def _holds_phrase(run: Sequence[_Word], low: str) -> bool:
+    numbers = [word.number for word in run]
+    words = [low[word.start : word.end] for word in run]
+    return any(
+        (first + count <= len(run) and _checks(numbers[first : first + count]))
+        or (count == _FEWEST and _is_electrum(words[first : first + count]))
+        for first in range(len(run) - _FEWEST + 1)
+        for count in _COUNTS
+    )
 
 
 @cache
@@ -108,3 +210,15 @@ def _checks(numbers: Sequence[int]) -> bool:
         value = value << 11 | number
     entropy = (value >> check).to_bytes((bits - check) // 8, "big")
     return hashlib.sha256(entropy).digest()[0] >> (8 - check) == value & ((1 << check) - 1)
+
+
+def _is_electrum(words: Sequence[str]) -> bool:
+    """Say whether words have the version number of an Electrum seed as their checksum."""
+    digest = hmac.digest(b"Seed version", " ".join(words).encode(), "sha512").hex()
+    return digest.startswith(_ELECTRUM)
+
+
+def _is_monero(words: Sequence[str]) -> bool:
+    """Say whether the last of 25 words is the one of the others that their checksum names."""
+    checksum = zlib.crc32("".join(word[:3] for word in words[:-1]).encode())
+    return words[checksum % (len(words) - 1)] == words[-1]

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ffe_otel.foundation import native
+from ffe_otel.redaction.beside import Companions
 from ffe_otel.redaction.detectors import make_detectors, usable
 from ffe_otel.redaction.encoded import decode
 from ffe_otel.redaction.found import Found, cut, merge, widen
@@ -86,6 +87,7 @@ class Redactor:
         """
         allowed = frozenset(name.lower() for name in allow_query_parameters)
         self._names = NameIndex(catalogue.of_kind("key"), catalogue.allowed_keys)
+        self._companions = Companions(catalogue.of_kind("beside"))
         self._catalogue, self._allowed_parameters, self._gate_name = catalogue, allowed, gate
         self._literals = frozenset(usable(literals))
         self._state = self._build()
@@ -316,7 +318,8 @@ class Redactor:
         long_enough = limit is None or limit >= LONGEST_KNOWN
         screened = state.screened if limit is None or limit >= LONGEST_SCREENED else ()
         walk = Walk(
-            self.strict_text, self._redacted, self._names, self._tally.hidden_one, self._stays,
+            self.strict_text, self._redacted, self._names, self._companions,
+            self._tally.hidden_one, self._stays,
             surface, limit,
             state.keys if long_enough else {}, state.dull if long_enough else set(),
             state.clean if long_enough else (), screened,

@@ -46,7 +46,7 @@ def test_http(screened, engine):
     asked, connections = [], []
 
     class Http(logging.handlers.HTTPHandler):
-        def getConnection(self, host, secure):  # noqa: N802
+        def getConnection(self, host, secure):
             connections.append(super().getConnection(host, secure))
             return connections[-1]
 

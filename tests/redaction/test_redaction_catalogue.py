@@ -60,7 +60,8 @@ def test_rules_of_the_user_replace_packaged_ones(write):
 @pytest.mark.parametrize("name", ["pin", "email", "2fa", "time"])
 def test_a_frequent_word_may_be_a_name_of_its_own(write, name):
     rule = "{id: own, kind: key, description: d, why: w, numbers: true, names: [" + name + "]}"
-    redactor = Redactor(load_catalogue(write(f"rules:\n  - {rule}")))
+    path = write(f"rules:\n  - {rule}")
+    redactor = Redactor(load_catalogue(path, disabled=["second-factor"]))
     assert redactor.text(f"{name}=48291745", "log") == f"{name}=[redacted:own]"
     with redactor.screened([f"{name}=48291745"]):
         assert redactor.text(f"{name}=48291745", "log") == f"{name}=[redacted:own]"
@@ -69,11 +70,11 @@ def test_a_frequent_word_may_be_a_name_of_its_own(write, name):
 def test_every_kind_can_be_added(write):
     rules = """
 rules:
-  - {id: pin-code, kind: key, description: d, why: w, names: [pin code], numbers: true}
+  - {id: door-code, kind: key, description: d, why: w, names: [door code], numbers: true}
   - {id: room-query, kind: query, description: d, why: w, names: [room]}
 """
     redactor = Redactor(load_catalogue(write(rules)))
-    assert redactor.text("pin_code=1234", "body") == "pin_code=[redacted:pin-code]"
+    assert redactor.text("door_code=1234", "body") == "door_code=[redacted:door-code]"
     assert redactor.text("/x?room=12", "body") == "/x?room=[redacted:room-query]"
 
 
@@ -95,7 +96,7 @@ def test_switching_off_an_unknown_rule_is_an_error():
     [
         (
             ("kind: shape", "kind: magic"),
-            "rule 1 (house-key): kind is 'magic', must be one of card",
+            "rule 1 (house-key): kind is 'magic', must be one of beside",
         ),
         (("id: house-key", "id: House Key"), "id must be 2 to 40 lower-case letters"),
         (("    why: They are printed on errors\n", ""), "why must be given"),

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds private keys that are written as rows of bytes: ``[12, 34, ...]``, ``0a:1b:...``.
+
+Solana's tools keep the 64 bytes of a key pair as a list of numbers, and print it as one. A list
+of as many numbers as 64 random bytes is hidden wherever it stands; other rows are hidden where
+the words in front of them say what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from ffe_otel.redaction.spans import Span, paced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ffe_otel.redaction.catalogue import Rule
+
+FEWEST: Final = 16
+_KEY_PAIR: Final = 64
+# What may stand between the commas of a row, and between the pairs of digits of one.
+_OF_NUMBERS: Final = b"0123456789abcdefxn \n\r\t\"':\\"
+_OF_PAIRS: Final = b"0123456789abcdef"
+_COMMAS: Final = b"," * (FEWEST - 1)
+_BLANKS: Final = b" " * (FEWEST - 1)
+_COLONS: Final = b":" * (FEWEST - 1)
+_GAP: Final = r"(?:\\n|\s){0,16}"
+_NUMBER: Final = r"(?:0x[0-9a-f]{1,2}|[0-9]{1,3})"
+_INDEX: Final = r"(?:\\{0,7}[\"']?[0-9]{1,2}\\{0,7}[\"']?: ?)?"
+_NUMBERS: Final = re.compile(
+    rf"(?<![0-9a-z.-])(?:{_INDEX}{_NUMBER}{_GAP},{_GAP}){{15,127}}{_INDEX}{_NUMBER}"
+    r"(?![0-9a-z.]|,? ?[0-9])"
+)
+_ONE: Final = re.compile(rf"{_INDEX}(?P<number>{_NUMBER})(?:{_GAP},{_GAP}|$)")
+_PAIRS: Final = re.compile(
+    r"(?<![0-9a-f])(?:[0-9a-f]{2}(?:[ :]|:?(?:\\n|\s){1,16})){15,127}[0-9a-f]{2}"
+)
+_ESCAPED: Final = re.compile(
+    r"(?<![a-z])b(?P<quote>[\"'])(?:\\x[0-9a-f]{2}|\\[^x\n]|(?!(?P=quote))[^\\\n]){16,160}(?P=quote)"
+)
+_FEWEST_ESCAPES: Final = 4
+_LOOK_BACK: Final = 72
+_TELLING: Final = re.compile(
+    r"secret|priv|key[ _-]?pair|seed|signer|signing[ _-]?key|wallet|mnemonic|(?<![a-z])sk(?![a-z])"
+)
+_HARMLESS: Final = re.compile(r"pub(?!l?ish)|hash|digest|signature|address|fingerprint|cert")
+
+
+class BytesDetector:
+    """Finds rows behind words that say what they are, see :class:`Detector`."""
+
+    anchors: tuple[str, ...] = ("secret", "priv", "pair", "seed", "signer", "signing", "wallet",
+                                "mnemonic", "sk =", "sk=")  # fmt: skip
+    digit_anchors: tuple[str, ...] = ()
+
+    def __init__(self, rule: Rule) -> None:
+        """Look for ``rule``, which is of kind ``bytes``."""
+        self._rule = rule
+
+    def find(self, text: str, low: str) -> Iterator[Span]:
+        """Yield the rows (see :class:`Detector`)."""
+        del text
+        for pattern, wanted in (
+            (_NUMBERS, _has_commas),
+            (_PAIRS, _has_pairs),
+            (_ESCAPED, _has_escapes),
+        ):
+            if not wanted(low):
+                continue
+            for row in paced(pattern.finditer(low), low):
+                before = low[max(0, row.start() - _LOOK_BACK) : row.start()]
+                if (
+                    _TELLING.search(before) is not None
+                    and _HARMLESS.search(before) is None
+                    and (pattern is not _NUMBERS or are_bytes(_numbers(row[0])))
+                ):
+                    yield Span(row.start(), row.end(), self._rule)
+
+
+class KeyPairDetector:
+    """Finds 64 random bytes wherever they stand, see :class:`SelfGated`."""
+
+    anchors: tuple[str, ...] = ()
+    digit_anchors: tuple[str, ...] = ()
+
+    def __init__(self, rule: Rule) -> None:
+        """Look for ``rule``, which is of kind ``bytes``."""
+        self._rule = rule
+
+    def wanted(self, low: str) -> bool:
+        """Say whether there are as many commas as a key pair has."""
+        return low.count(",") >= _KEY_PAIR - 1 and _has_commas(low)
+
+    def find(self, text: str, low: str) -> Iterator[Span]:
+        """Yield the rows (see :class:`Detector`)."""
+        del text
+        for row in paced(_NUMBERS.finditer(low), low):
+            numbers = _numbers(row[0])
+            if are_bytes(numbers) and is_key_pair(numbers):
+                yield Span(row.start(), row.end(), self._rule)
+
+
+def _numbers(row: str) -> list[int]:
+    found = (one["number"] for one in _ONE.finditer(row))
+    return [int(number, 0 if "x" in number else 10) for number in found]
+
+
+def _has_commas(low: str) -> bool:
+    return _COMMAS in low.encode("ascii").translate(None, _OF_NUMBERS)
+
+
+def _has_pairs(low: str) -> bool:
+    pairs = low.encode("ascii").translate(None, _OF_PAIRS)
+    return _BLANKS in pairs or _COLONS in pairs
+
+
+def _has_escapes(low: str) -> bool:
+    return low.count("\\x") >= _FEWEST_ESCAPES
+
+
+def are_bytes(numbers: Sequence[object]) -> bool:
+    """Say whether numbers may be the bytes of a key."""
+    return len(numbers) >= FEWEST and all(
+        type(number) is int and 0 <= number <= 255 for number in numbers
+    )
+
+
+def is_key_pair(numbers: Sequence[int]) -> bool:
+    """Say whether 64 bytes look drawn by chance, as counts, prices and colours do not.
+
+    Of 64 random bytes some 57 differ, and each quarter of their range gets some 16.
+    """
+    if len(numbers) != _KEY_PAIR or len(set(numbers)) < 46:
+        return False
+    quarters = [sum(number >> 6 == quarter for number in numbers) for quarter in range(4)]
+    rises = sum(one < other for one, other in pairwise(numbers))
+    return min(quarters) >= 5 and max(quarters) <= 30 and 20 <= rises <= 43

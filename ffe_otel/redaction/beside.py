@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _NEAR: Final = 256
 # What follows a name; without it `sign` would be found in every `signal`.
 _ENDS: Final = ('"', "'", ":", "=", "\\")
+_FREQUENT: Final = frozenset({"sign", "sig"})
+_ENDED: Final = re.compile(r"[A-Za-z_-]{0,8}[\"':=\\]")
 _QUOTE: Final = r"\\{0,8}[\"']"
 
 
@@ -36,7 +38,7 @@ class BesideDetector:
             joint.join(name.lower().split()) + end
             for name in rule.beside
             for joint in (("", "_", "-") if " " in name else ("",))
-            for end in _ENDS
+            for end in (_ENDS if name in _FREQUENT else ("",))
         )
         names = "|".join(map(re.escape, rule.names))
         self._value = re.compile(
@@ -50,9 +52,10 @@ class BesideDetector:
         for anchor in self.anchors:
             done = 0
             for position in positions(low, anchor):
-                if position < done:
+                end = position + len(anchor)
+                if position < done or (anchor[-1].isalpha() and not _ENDED.match(text, end)):
                     continue
-                start, done = max(0, done, position - _NEAR), position + len(anchor) + _NEAR
+                start, done = max(0, done, position - _NEAR), end + _NEAR
                 found = list(paced(self._value.finditer(text, start, done), low))
                 several = len({match["name"].lower() for match in found}) > 1
                 for match in found:

@@ -52,8 +52,10 @@ _HARMLESS: Final = re.compile(r"pub(?!l?ish)|hash|digest|signature|address|finge
 class BytesDetector:
     """Finds rows behind words that say what they are, see :class:`Detector`."""
 
-    anchors: tuple[str, ...] = ("secret", "priv", "pair", "seed", "signer", "signing", "wallet",
-                                "mnemonic", "sk =", "sk=")  # fmt: skip
+    anchors: tuple[str, ...] = (
+        "secret", "priv", "keypair", "key pair", "key_pair", "key-pair", "seed", "signer",
+        "signing", "wallet", "mnemonic", "sk = [", "sk = (", "sk = b", "sk=[",
+    )  # fmt: skip
     digit_anchors: tuple[str, ...] = ()
 
     def __init__(self, rule: Rule) -> None:

@@ -64,32 +64,16 @@ _PROSE: Final = "~"
 _ASSIGNING: Final = frozenset({":", "=", "==", ":=", "=>", "->"})
 # Words that end names of secrets and stand in every other line: the word before is looked for.
 _COMMON: Final = frozenset(
-    {"base", "code", "string", "text", "uri", "url", "value", "words", "phrase", "response"}
-)
+    {"base", "code", "payload", "phrase", "response", "str", "string", "text", "uri", "url",
+     "value", "words"}
+)  # fmt: skip
 # Words before those, and others, that stand in every other line, too; the gate without RE2 sees
 # no digits.
 _FREQUENT: Final = frozenset(
-    {
-        "2fa",
-        "access",
-        "authenticator",
-        "bytes",
-        "email",
-        "factor",
-        "google",
-        "memo",
-        "payload",
-        "pin",
-        "sec",
-        "sig",
-        "str",
-        "step",
-        "time",
-        "uid",
-        "validate",
-        "withdrawal",
-    }
+    {"2fa", "access", "bytes", "email", "factor", "memo", "pin", "sec", "sig", "time", "two", "uid"}
 )
+# What may follow a name.
+_ENDS: Final = " \"'=:_-\\%"
 _CALL: Final = re.compile(r"[A-Za-z_][A-Za-z_.]{0,40}(?=\()")
 _DEALT_WITH: Final = re.compile(r"[^)\0]{0,200}\0")
 
@@ -266,6 +250,10 @@ def _anchors(name: str) -> Iterator[tuple[str, int]]:
     word = words[-1]
     if len(word) < 3 or word in _COMMON:
         word = max((each for each in words if each not in _COMMON), key=len, default=words[0])
+    if len(words) == 1 and any(map(str.isdigit, word)):
+        # The gate without RE2 sees no digits, and what is left of `2fa` ends few words.
+        yield from ((word + end, 0) for end in _ENDS)
+        return
     if word not in _FREQUENT or len(words) == 1:
         yield word, 0
         return

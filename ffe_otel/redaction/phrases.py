@@ -89,26 +89,23 @@ class PhraseDetector:
     def hinted(self, low: str) -> bool:
         """Say whether any of many texts has eleven gaps with only letters between."""
         data = low.encode("ascii")
-        return (
-            _TELLTALE in data.translate(_GAPS, _LETTERS)
-            or _TELLTALE_SIGNS in data.translate(_SIGNED, _AROUND)
-            or _is_numbered(low)
-            or ("\\" in low and low.count("\\n") >= _FEWEST - 1)
-        )
+        return _TELLTALE in data.translate(_GAPS, _LETTERS) or _has_signs(data, low)
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: twelve known words one behind the other, too."""
-        if not self.hinted(low):
+        data = low.encode("ascii")
+        gaps = data.translate(_GAPS, _LETTERS)
+        if _TELLTALE not in gaps and not _has_signs(data, low):
             return False
         if len(low) > LONG:
             return True
-        plain = _ESCAPE.sub("  ", low) if "\\" in low else low
-        data = plain.encode("ascii")
+        if "\\" in low:
+            data = _ESCAPE.sub("  ", low).encode("ascii")
         words = data.translate(_WORDS).split()
         is_known = _known().__contains__
         if _THIRDS in bytes(map(is_known, words[::3])) and _KNOWN in bytes(map(is_known, words)):
             return True
-        if _TELLTALE_OF_MONERO in data.translate(_GAPS, _LETTERS):
+        if _TELLTALE_OF_MONERO in gaps:
             return _LONG_ENOUGH in bytes(len(word) >= _SHORTEST_OF_MONERO for word in words)
         # Between numbered words there may be others: `word1`, `index`.
         return _is_numbered(low) and sum(map(is_known, words)) >= _FEWEST
@@ -149,6 +146,15 @@ class PhraseDetector:
             if _is_monero([word[0] for word in some]):
                 start = row.start()
                 yield Span(start + some[0].start(), start + some[-1].end(), self._rule)
+
+
+def _has_signs(data: bytes, low: str) -> bool:
+    """Say whether words may be numbered, or stand between other signs than blanks."""
+    return (
+        _TELLTALE_SIGNS in data.translate(_SIGNED, _AROUND)
+        or _is_numbered(low)
+        or ("\\" in low and low.count("\\n") >= _FEWEST - 1)
+    )
 
 
 def _is_numbered(low: str) -> bool:

@@ -13,7 +13,7 @@ from ffe_otel.redaction import Redactor, load_catalogue
 REDACTOR = Redactor(load_catalogue())
 NAMES = (
     "twofa", "two_fa", "2fa", "twoFactor", "tfa", "mfa", "totp", "otp", "otp_code", "gauth",
-    "google2fa", "hotp", "fa2", "2fa_code", "twoFactorToken", "sms_code", "pincode", "pin_code",
+    "google2fa", "hotp", "2fa_code", "twoFactorToken", "sms_code", "pincode", "pin_code",
     "trading_pin", "fund_password", "tradePassword", "authenticator", "KRAKEN_TWOFA",
 )  # fmt: skip
 NOTATIONS = (

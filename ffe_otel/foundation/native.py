@@ -51,14 +51,14 @@ def _unpatched(name: str) -> ModuleType:
 
 def _original(module: str, name: str) -> Any:
     found = getattr(importlib.import_module(module), name)
-    untouched = type(found) is BuiltinFunctionType or found.__module__ == module
-    return found if untouched else getattr(_unpatched(module), name)
+    return found if type(found) is BuiltinFunctionType else getattr(_unpatched(module), name)
 
 
 _start_new_thread: Final[Callable[..., int]] = _original("_thread", "start_new_thread")
 get_ident: Final[Callable[[], int]] = _original("_thread", "get_ident")
-RLock: Final[Callable[[], Any]] = _original("_thread", "RLock")
 Lock: Final[Callable[[], Any]] = _original("_thread", "allocate_lock")
+# A type of its own: eventlet looks for all that are of the usual one, and replaces them.
+RLock: Final[Callable[[], Any]] = _unpatched("_thread").RLock
 sleep: Final[Callable[[float], None]] = _original("time", "sleep")
 
 

@@ -41,7 +41,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ffe_otel.redaction import Redactor, load_catalogue, pace
+from ffe_otel.foundation import pace
+from ffe_otel.redaction import Redactor, load_catalogue
 from ffe_otel.redaction.checks import CHECKS
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ A ``key`` is mostly one of a mapping; in ``{"KEY": ..., "SIGN": ...}`` it is an 
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.redaction.names import squash
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.catalogue import Rule
 
 _NEAR: Final = 256
+# Characters of a name with its value.
+_LONGEST: Final = 320
 # What follows a name; without it `sign` would be found in every `signal`.
 _ENDS: Final = ('"', "'", ":", "=", "\\")
 _FREQUENT: Final = frozenset({"sign", "sig"})
@@ -44,29 +48,62 @@ class BesideDetector:
         self._value = re.compile(
             rf"(?<![0-9A-Za-z_.-])(?P<name>(?i:{names}))"
             rf"(?:{_QUOTE}[ ]?[:,]|[ ]?[:=])(?:[ ]?[bBuUrR]?(?P<quote>{_QUOTE})|[ ]?)"
-            r"(?P<value>(?(quote)[^\"'\\\n]{1,256}|[^\s\"',;&(){}\[\]\\]{1,256}))"
+            # Ahead only: what is found must not depend on where the search began.
+            r"(?=(?P<value>(?(quote)[^\"'\\\n]{1,256}|[^\s\"',;&(){}\[\]\\]{1,256})))"
         )
 
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the values (see :class:`Detector`)."""
+        places = array("q", sorted(paced(self._places(text, low), low)))
+        matches = paced(self._matches(text, places), low)
+        last, match = None, next(matches, None)
+        while match is not None:
+            following = next(matches, None)
+            if (
+                _stands_beside(match, places) or _are_two(last, match) or _are_two(match, following)
+            ) and self._is_secret(match):
+                yield Span(*match.span("value"), self._rule)
+            last, match = match, following
+
+    def _places(self, text: str, low: str) -> Iterator[int]:
+        """Where telling names stand."""
         for anchor in self.anchors:
-            done = 0
             for position in positions(low, anchor):
-                end = position + len(anchor)
-                if position < done or (anchor[-1].isalpha() and not _ENDED.match(text, end)):
-                    continue
-                start, done = max(0, done, position - _NEAR), end + _NEAR
-                found = list(paced(self._value.finditer(text, start, done), low))
-                several = len({match["name"].lower() for match in found}) > 1
-                for match in found:
-                    # The name itself, `sig`, may be what others stand beside.
-                    apart = several or not match.start() <= position < match.end()
-                    if apart and self._is_secret(match):
-                        yield Span(*match.span("value"), self._rule)
+                if not anchor[-1].isalpha() or _ENDED.match(text, position + len(anchor)):
+                    yield position
+
+    def _matches(self, text: str, places: Sequence[int]) -> Iterator[re.Match[str]]:
+        """Names and values near any of the places."""
+        done = 0
+        for place in places:
+            end = place + _NEAR
+            if end > done:
+                start = max(done, place - _NEAR)
+                for match in self._value.finditer(text, start, end + _LONGEST):
+                    if match.start() >= end:
+                        break
+                    yield match
+                done = end
 
     def _is_secret(self, match: re.Match[str]) -> bool:
         value = match["value"]
         return "\0" not in value and is_secret(value, self._rule, bare=match["quote"] is None)
+
+
+def _stands_beside(match: re.Match[str], places: Sequence[int]) -> bool:
+    """Say whether a telling name, which is not the match's own, stands near a match."""
+    before = bisect_left(places, match.start()) - 1
+    behind = bisect_left(places, match.end())
+    return (before >= 0 and places[before] >= match.start() - _NEAR) or (
+        behind < len(places) and places[behind] <= match.start() + _NEAR
+    )
+
+
+def _are_two(one: re.Match[str] | None, other: re.Match[str] | None) -> bool:
+    """Say whether two neighbours have different names: `key` and `sig`."""
+    if one is None or other is None or other.start() - one.start() > _NEAR:
+        return False
+    return one["name"].lower() != other["name"].lower()
 
 
 class Companions:

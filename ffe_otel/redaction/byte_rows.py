@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ffe_otel.redaction.catalogue import Rule
 
 FEWEST: Final = 16
+_MOST: Final = 128
 _KEY_PAIR: Final = 64
 # What may stand between the commas of a row, and between the pairs of digits of one.
 _OF_NUMBERS: Final = b"0123456789abcdefxn \n\r\t\"':\\"
@@ -31,13 +32,13 @@ _GAP: Final = r"(?:\\n|\s){0,16}"
 _NUMBER: Final = r"(?:0x[0-9a-f]{1,2}|[0-9]{1,3})"
 _INDEX: Final = r"(?:\\{0,7}[\"']?[0-9]{1,2}\\{0,7}[\"']?: ?)?"
 _NUMBERS: Final = re.compile(
-    rf"(?<![0-9a-z.-])(?:{_INDEX}{_NUMBER}{_GAP},{_GAP}){{15,127}}{_INDEX}{_NUMBER}"
-    r"(?![0-9a-z.]|,? ?[0-9])"
+    rf"(?<![0-9a-z.-]){_INDEX}{_NUMBER}(?:{_GAP},{_GAP}{_INDEX}{_NUMBER}){{15,}}+"
 )
 _ONE: Final = re.compile(rf"{_INDEX}(?P<number>{_NUMBER})(?:{_GAP},{_GAP}|$)")
 _PAIRS: Final = re.compile(
-    r"(?<![0-9a-f])(?:[0-9a-f]{2}(?:[ :]|:?(?:\\n|\s){1,16})){15,127}[0-9a-f]{2}"
+    r"(?<![0-9a-f])[0-9a-f]{2}(?:(?:[ :]|:?(?:\\n|\s){1,16})[0-9a-f]{2}){15,}+(?![0-9a-z])"
 )
+_LONGEST: Final = 4_096
 _ESCAPED: Final = re.compile(
     r"(?<![a-z])b(?P<quote>[\"'])(?:\\x[0-9a-f]{2}|\\[^x\n]|(?!(?P=quote))[^\\\n]){16,160}(?P=quote)"
 )
@@ -77,36 +78,39 @@ class BytesDetector:
                 if (
                     _TELLING.search(before) is not None
                     and _HARMLESS.search(before) is None
-                    and (pattern is not _NUMBERS or are_bytes(_numbers(row[0])))
+                    and (pattern is not _NUMBERS or are_bytes(_numbers(row)))
                 ):
                     yield Span(row.start(), row.end(), self._rule)
 
 
 class KeyPairDetector:
-    """Finds 64 random bytes wherever they stand, see :class:`SelfGated`."""
+    """Finds 64 random bytes wherever they stand, see :class:`Detector`."""
 
     anchors: tuple[str, ...] = ()
-    digit_anchors: tuple[str, ...] = ()
+    # Of so many, two neighbours have three digits.
+    digit_anchors: tuple[str, ...] = ("000,000", "000, 000", "000,\n")
 
     def __init__(self, rule: Rule) -> None:
         """Look for ``rule``, which is of kind ``bytes``."""
         self._rule = rule
 
-    def wanted(self, low: str) -> bool:
-        """Say whether there are as many commas as a key pair has."""
-        return low.count(",") >= _KEY_PAIR - 1 and _has_commas(low)
-
     def find(self, text: str, low: str) -> Iterator[Span]:
         """Yield the rows (see :class:`Detector`)."""
         del text
+        if low.count(",") < _KEY_PAIR - 1 or not _has_commas(low):
+            return
         for row in paced(_NUMBERS.finditer(low), low):
-            numbers = _numbers(row[0])
+            numbers = _numbers(row)
             if are_bytes(numbers) and is_key_pair(numbers):
                 yield Span(row.start(), row.end(), self._rule)
 
 
-def _numbers(row: str) -> list[int]:
-    found = (one["number"] for one in _ONE.finditer(row))
+def _numbers(row: re.Match[str]) -> list[int]:
+    """The numbers of a row; none when it is longer than a key, or ends in the middle of one."""
+    following = row.string[row.end() : row.end() + 1]
+    if row.end() - row.start() > _LONGEST or following.isalnum() or following == ".":
+        return []
+    found = (one["number"] for one in _ONE.finditer(row[0]))
     return [int(number, 0 if "x" in number else 10) for number in found]
 
 
@@ -125,7 +129,7 @@ def _has_escapes(low: str) -> bool:
 
 def are_bytes(numbers: Sequence[object]) -> bool:
     """Say whether numbers may be the bytes of a key."""
-    return len(numbers) >= FEWEST and all(
+    return FEWEST <= len(numbers) <= _MOST and all(
         type(number) is int and 0 <= number <= 255 for number in numbers
     )
 

@@ -32,13 +32,12 @@ _OF_MONERO: Final = 25
 _SHORTEST_OF_MONERO: Final = 4
 # A longer run is looked at in parts.
 _LONGEST_RUN: Final = 256
-_LETTERS: Final = string.ascii_lowercase.encode()
-_GAPS: Final = bytes.maketrans(b"\"',\n\r\t", b" " * 6)
+# Backslashes, which stand before quotation marks in a text in a text, count as letters.
+_LETTERS: Final = string.ascii_lowercase.encode() + b"\\"
+# Blanks, and other signs between words with or without blanks around them.
+_GAPS: Final = bytes.maketrans(b"\"',\n\r\t;-_/*<>.", b"      " + b"|" * 8)
 _TELLTALE: Final = b" " * (_FEWEST - 1)
 _TELLTALE_OF_MONERO: Final = b" " * (_OF_MONERO - 1)
-# Other signs between words, and what may stand around them.
-_SIGNED: Final = bytes.maketrans(b",;-_/*<>.", b"|" * 9)
-_AROUND: Final = _LETTERS + b" \"'\n\r\t\\"
 _TELLTALE_SIGNS: Final = b"|" * (_FEWEST - 1)
 _WORDS: Final = bytes(c if chr(c) in string.ascii_lowercase else 32 for c in range(256))
 _KNOWN: Final = bytes([True]) * _FEWEST
@@ -64,6 +63,7 @@ _CALLED: Final = re.compile(
     r"|(?<![a-z])phrase|(?<![a-z])seed)[^a-z0-9\n]{0,12}(?:[a-z]{2,8}[^a-z0-9\n]{1,4}){0,2}$"
 )
 _LOOK_BACK: Final = 48
+_LONGEST_LABEL: Final = 16
 _MOST_CALLING: Final = 4
 _ELECTRUM: Final = ("01", "100", "101", "102")
 
@@ -88,14 +88,13 @@ class PhraseDetector:
 
     def hinted(self, low: str) -> bool:
         """Say whether any of many texts has eleven gaps with only letters between."""
-        data = low.encode("ascii")
-        return _TELLTALE in data.translate(_GAPS, _LETTERS) or _has_signs(data, low)
+        return _has_gaps(low.encode("ascii").translate(_GAPS, _LETTERS), low)
 
     def wanted(self, low: str) -> bool:
         """See :class:`SelfGated`: twelve known words one behind the other, too."""
         data = low.encode("ascii")
         gaps = data.translate(_GAPS, _LETTERS)
-        if _TELLTALE not in gaps and not _has_signs(data, low):
+        if not _has_gaps(gaps, low):
             return False
         if len(low) > LONG:
             return True
@@ -105,8 +104,10 @@ class PhraseDetector:
         is_known = _known().__contains__
         if _THIRDS in bytes(map(is_known, words[::3])) and _KNOWN in bytes(map(is_known, words)):
             return True
-        if _TELLTALE_OF_MONERO in gaps:
-            return _LONG_ENOUGH in bytes(len(word) >= _SHORTEST_OF_MONERO for word in words)
+        if _TELLTALE_OF_MONERO in gaps and _LONG_ENOUGH in bytes(
+            len(word) >= _SHORTEST_OF_MONERO for word in words
+        ):
+            return True
         # Between numbered words there may be others: `word1`, `index`.
         return _is_numbered(low) and sum(map(is_known, words)) >= _FEWEST
 
@@ -115,7 +116,7 @@ class PhraseDetector:
         del text
         known = _numbers()
         run: list[_Word] = []
-        labels = {m.start() for m in _LABEL.finditer(low)} if _is_numbered(low) else set()
+        labels = {label.start() for label in paced(_LABEL.finditer(low), low)}
         for word in paced(_WORD.finditer(low), low):
             if word.start() in labels:
                 continue
@@ -134,7 +135,10 @@ class PhraseDetector:
 
     def _phrases(self, run: Sequence[_Word], low: str) -> Iterator[Span]:
         """The whole run if a phrase is in it: words around one are seldom in the list."""
-        if len(run) < _FEWEST:
+        # What the gate would not let in by itself is not found beside something else either.
+        if len(run) < _FEWEST or not self.hinted(
+            low[max(0, run[0].start - _LONGEST_LABEL) : run[-1].end]
+        ):
             return
         if _is_called(run, low) or any(_holds_phrase(some, low) for some in _readings(run)):
             yield Span(run[0].start, run[-1].end, self._rule)
@@ -148,17 +152,18 @@ class PhraseDetector:
                 yield Span(start + some[0].start(), start + some[-1].end(), self._rule)
 
 
-def _has_signs(data: bytes, low: str) -> bool:
-    """Say whether words may be numbered, or stand between other signs than blanks."""
+def _has_gaps(gaps: bytes, low: str) -> bool:
+    """Say whether words may stand one behind the other; ``gaps`` is what is between letters."""
     return (
-        _TELLTALE_SIGNS in data.translate(_SIGNED, _AROUND)
+        _TELLTALE in gaps
+        or (gaps.count(b"|") >= _FEWEST - 1 and _TELLTALE_SIGNS in gaps.translate(None, b" "))
         or _is_numbered(low)
         or ("\\" in low and low.count("\\n") >= _FEWEST - 1)
     )
 
 
 def _is_numbered(low: str) -> bool:
-    return "11" in low and _NUMBERED.search(low) is not None
+    return "10" in low and "11" in low and _NUMBERED.search(low) is not None
 
 
 def _joined(low: str, end: int, start: int) -> bool:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from urllib3.exceptions import ProtocolError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from ffe_otel.foundation import http, native
 from ffe_otel.foundation.sockets import bounded
@@ -230,6 +231,8 @@ def _reason(error: BaseException) -> str:
         current = pending.pop()
         if isinstance(current, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {current.verify_message.rstrip('.')}"
+        if isinstance(current, CertificateError):  # urllib3's own word, before version 2
+            return f"its certificate is not trusted: {current}"
         if isinstance(current, ssl.SSLError) and current.reason:
             return f"no TLS connection: {current.reason.lower().replace('_', ' ')}"
         if isinstance(current, OSError) and current.strerror:

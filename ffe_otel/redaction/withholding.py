@@ -44,7 +44,7 @@ class WithholdingRedactor(Redactor):
 
     withholds = True
 
-    def strict_text(self, text: str, surface: str, limit: int | None = None) -> str:
+    def _redacted(self, text: str, surface: str, limit: int | None = None) -> str:
         """A word of ours, or what says that there was another text."""
         del surface, limit
         return text if text in words() and text not in self._literals else WITHHELD

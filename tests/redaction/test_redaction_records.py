@@ -248,7 +248,7 @@ class TestMetrics:
         assert redactor.failures() == {"label": 1}
 
     def test_broken_data_give_none(self, redactor):
-        assert records.redact_metrics(MetricsData([None]), redactor).resource_metrics == []
+        assert not records.redact_metrics(MetricsData([None]), redactor).resource_metrics
         assert redactor.failures() == {"label": 1}
 
 

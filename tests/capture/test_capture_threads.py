@@ -90,7 +90,7 @@ def test_a_thread_that_could_not_start_is_as_before(
     ran: list[int] = []
     thread = threading.Thread(target=ran.append, args=(1,))
 
-    def fail(*_args: Any) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:

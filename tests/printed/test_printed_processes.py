@@ -239,7 +239,7 @@ done.set()
 thread.join()
 """
     done = run(program, tmp_path)
-    assert done.stderr.count("in the child") == 12
+    assert done.stderr.count("] in the child") == 12
 
 
 def test_signal_handlers_may_log_secrets_at_any_moment(tmp_path):

@@ -59,4 +59,13 @@ class FfeConfigurator:
 
             install_at_start(usable_config())
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to start
-            say(f"nothing is captured: {type(error).__name__}: {error}")
+            say(f"nothing is captured: {type(error).__name__}{_shown(error)}")
+
+
+def _shown(error: Exception) -> str:
+    try:
+        from ffe_otel.capture.configuring import without_secrets
+
+        return f": {without_secrets()(str(error))}"
+    except Exception:  # noqa: BLE001 - it may be what failed
+        return ""

@@ -36,11 +36,9 @@ class Tally:
     def hidden(self, surface: str, rules: Mapping[str, int], *, truncated: bool = False) -> None:
         """Count how often which rule, by its id, hid something in a text, and if it was cut."""
         for rule, times in rules.items():
-            self._new.append((rule, surface, times))
+            self._count(rule, surface, times)
         if truncated:
-            self._new.append((TRUNCATED, surface, 1))
-        if len(self._new) > _MANY:
-            self._add()
+            self._count(TRUNCATED, surface)
 
     def hidden_one(self, surface: str, rule: Rule) -> None:
         """Count what one rule hid."""
@@ -48,7 +46,7 @@ class Tally:
 
     def failed(self, surface: str) -> None:
         """Count a value or record that was replaced because redaction failed."""
-        self._new.append((_FAILED, surface, 1))
+        self._count(_FAILED, surface)
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """How often which rule hid something on which surface."""
@@ -60,6 +58,11 @@ class Tally:
         self._add(_PATIENCE_SECONDS)
         found = self._counts.copy().items()
         return {surface: times for (rule, surface), times in found if rule == _FAILED}
+
+    def _count(self, rule: str, surface: str, times: int = 1) -> None:
+        self._new.append((rule, surface, times))
+        if len(self._new) > _MANY:
+            self._add()
 
     def _add(self, patience: float = 0.0) -> None:
         """Add up what is new, unless somebody else is at it for longer than ``patience``."""

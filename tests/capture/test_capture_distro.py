@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from ffe_otel.capture import install
 from ffe_otel.capture.distro import FfeConfigurator
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_failure_to_install_is_said_without_its_secrets(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -249,6 +250,7 @@ class TestCertificate:
 
     def test_what_the_user_trusts_stays(self, start, certificate):
         certificate("IP:127.0.0.1")
+        shutil.copy("certificate.pem", "mine.pem")
         script = "import os; print(os.environ['OTEL_EXPORTER_OTLP_CERTIFICATE'])"
         run = ("run", "--serve", "--", sys.executable, "-c", script)
 

@@ -29,6 +29,7 @@ _INDENT = re.compile(rb" {3,}")
 # What ids and clocks are written as: eight digits of them may be eight digits of a secret.
 _NUMBER = re.compile(rb"(?:0x)?([0-9a-f][0-9a-f-]{7,39}|\d{8}\d*\.\d+)")
 _CLOCK = re.compile(rb"1[78]\d{17}|1[78]\d{8}\.\d+")
+_ADDRESS = re.compile(rb"(?<![0-9a-z])0x[0-9a-f]{8,16}(?![0-9a-z])")
 _DIGITS = frozenset(b"0123456789abcdef-.")
 _REACH = 40
 _SURE = 12
@@ -105,8 +106,8 @@ class Search:
         if not _DIGITS.issuperset(window):
             return packed and self._too_short(owner, data, at)
         # Eight decimal digits of a longer secret may be those of any measured value, and in
-        # eight characters of a UUID are six digits only.
-        longer = packed or window.isdigit() or b"-" in window
+        # eight characters of a UUID are six digits only. Objects in a repr have addresses.
+        longer = packed or window.isdigit() or b"-" in window or _in_address(data, at)
         return _in_own_number(data, at, own_ids) or (longer and self._too_short(owner, data, at))
 
     def _hidden(self, owner: int) -> tuple[str, ...]:
@@ -146,6 +147,14 @@ def _in_own_number(data: bytes, at: int, own_ids: frozenset[bytes]) -> bool:
         if match.start() + start <= at < match.end() + start:
             return match[1] in own_ids or _CLOCK.fullmatch(match[1]) is not None
     return False
+
+
+def _in_address(data: bytes, at: int) -> bool:
+    start = max(0, at - _REACH)
+    return any(
+        match.start() + start <= at < match.end() + start
+        for match in _ADDRESS.finditer(data[start : at + _REACH])
+    )
 
 
 def forms(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from canary_search import Found
 
+# All secrets go through the whole pipeline before the first test, on a busy machine for minutes.
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Output:

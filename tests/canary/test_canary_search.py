@@ -62,6 +62,12 @@ def test_ids_of_the_telemetry_are_no_findings(search: Search) -> None:
     assert not list(search.find(b'"span_id":"0x%s"' % own, frozenset([own])))
 
 
+def test_of_an_address_in_memory_twelve_digits_are_a_finding(search: Search) -> None:
+    assert not list(search.find(f"<traceback object at 0x7fa{HEX[:9]}>".encode()))
+    assert list(search.find(f"<traceback object at 0x{HEX[:12]}>".encode()))
+    assert list(search.find(f"0x{HEX}".encode()))
+
+
 def test_in_packed_data_only_twelve_digits_are_a_finding(search: Search) -> None:
     assert not list(search.find(b"ffff" + HEX[2:13].encode(), packed=True))
     assert list(search.find(b"ffff" + HEX[2:14].encode(), packed=True))

@@ -19,6 +19,9 @@ from canary_store import stored
 if TYPE_CHECKING:
     from canary_run import Output
 
+# All secrets go through the whole pipeline before the first test, on a busy machine for minutes.
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Output:

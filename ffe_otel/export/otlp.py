@@ -335,7 +335,7 @@ class OneNameReader(PeriodicExportingMetricReader):
 class OtlpMetricReader(OneNameReader):
     """Collects on a thread of the operating system, whatever became of Python's."""
 
-    def __init__(self, exporter: MetricExporter, **arguments: float) -> None:
+    def __init__(self, exporter: MetricExporter, **arguments: Any) -> None:
         interval = arguments.pop("export_interval_millis", None)
         if interval is None:
             interval = _number("OTEL_METRIC_EXPORT_INTERVAL", _SDK_INTERVAL_MILLIS)

@@ -11,10 +11,11 @@ import inspect
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import attach
-from opentelemetry.trace import Status, StatusCode, set_span_in_context
+from opentelemetry.context import attach, get_current
+from opentelemetry.trace import Status, StatusCode
 
 from ffe_otel.sdk.leaving import leave
+from ffe_otel.sdk.spans import with_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +53,8 @@ class CurrentSpan(AbstractContextManager["Span"]):
     def __enter__(self) -> Span:
         span: Any = self._start(*self._arguments)
         self._span = span
-        self._inside = set_span_in_context(span)
-        self._token = attach(self._inside)
+        inside = self._inside = with_span(span, get_current())
+        self._token = attach(inside)
         span.entered = True
         entered: Span = span
         return entered

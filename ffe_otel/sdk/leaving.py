@@ -34,6 +34,7 @@ class _Left(NamedTuple):
 
 # By the addresses of the contexts and spans that were left so; almost always empty.
 _left: dict[int, _Left] = {}
+_following: weakref.WeakSet[Following] = weakref.WeakSet()
 
 
 def enter(span: Any) -> None:
@@ -82,6 +83,8 @@ def _remember(inside: Context, around: Context) -> None:
         if what is inside or what is not get_current_span(around):
             address = id(what)
             _left[address] = _Left(weakref.ref(what, partial(_forget, address)), around)
+    for each in list(_following):
+        each.look()
 
 
 def _forget(address: int, _gone: Any) -> None:
@@ -102,17 +105,34 @@ def _standing(context: Context) -> Context:
 
 
 class Following:
-    """OpenTelemetry's runtime context, without what was left elsewhere."""
+    """OpenTelemetry's runtime context, without what was left elsewhere.
+
+    Attributes:
+        get_current: see ``opentelemetry.context.get_current``; the runtime context's own while
+            nothing was left so, because everything asks for it all the time.
+    """
+
+    get_current: Callable[[], Context]
 
     def __init__(self, inner: Any) -> None:
         self.attach: Callable[[Context], Token[Context]] = inner.attach
         self._get: Callable[[], Context] = inner.get_current
         self._detach: Callable[[Token[Context]], None] = inner.detach
+        self.get_current = self._get
+        _following.add(self)
+        if _left:
+            self.look()
 
-    def get_current(self) -> Context:
-        """See ``opentelemetry.context.get_current``."""
+    def look(self) -> None:
+        """Look at what was left, from now on until all of that is gone."""
+        self.get_current = self._standing
+
+    def _standing(self) -> Context:
         current = self._get()
         if not _left:
+            self.get_current = self._get
+            if _left:  # meanwhile
+                self.look()
             return current
         standing = _standing(current)
         if standing is not current:

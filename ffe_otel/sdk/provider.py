@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry import trace
+from opentelemetry.context import get_current
 from opentelemetry.sdk.trace import (
     SpanLimits,
     Tracer,
@@ -35,13 +35,14 @@ from ffe_otel.sdk.flushing import flush
 from ffe_otel.sdk.live import LiveSpans
 from ffe_otel.sdk.plain import PlainTracer
 from ffe_otel.sdk.roots import start_by_rules
-from ffe_otel.sdk.spans import FfeSpan
+from ffe_otel.sdk.spans import FfeSpan, identity_of, span_in
 from ffe_otel.sdk.switch import ProcessorSwitch
 from ffe_otel.sdk.timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from opentelemetry import trace
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace.id_generator import IdGenerator
@@ -81,25 +82,22 @@ class FfeTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Start a span; see ``opentelemetry.trace.Tracer.start_span``."""
-        above = trace.get_current_span(context)
-        parent = above.get_span_context()
+        above = span_in(get_current() if context is None else context)
+        parent = identity_of(above)
         timeline = above.timeline if type(above) is FfeSpan else timeline_of(above)
+        # A property for each would cost more than the rest.
+        trace_id, _, remote, flags, state, valid = parent
         # What the sampler would say of a child of a span that is kept, without asking it.
-        if parent.trace_flags & 1 and self.follows and parent.is_valid and not parent.is_remote:
+        if flags & 1 and self.follows and valid and not remote:
             if not self._is_enabled():
                 return NonRecordingSpan(parent)
-            own = SpanContext(
-                parent.trace_id,
-                self.id_generator.generate_span_id(),
-                False,
-                _FLAGS[parent.trace_flags & 3],
-                parent.trace_state,
-            )
+            span_id = self.id_generator.generate_span_id()
+            own = SpanContext(trace_id, span_id, False, _FLAGS[flags & 3], state)
             ended = self._tracer_metrics.start_span(parent, Decision.RECORD_AND_SAMPLE)
             span = FfeSpan(self, name, own, parent, ended, timeline or self.timeline())
         else:
             asked = (name, context, kind, attributes, links or ())
-            of = parent if parent.is_valid else None
+            of = parent if valid else None
             start = partial(self._sampled, of, timeline, *asked)
             scope = self.instrumentation_info.name
             decided = start_by_rules(start, parent, context, kind, scope)

@@ -12,24 +12,35 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
 
 from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Link
+    from opentelemetry.trace import Span as AnySpan
     from opentelemetry.util.types import Attributes
 
     from ffe_otel.sdk.provider import FfeTracer
     from ffe_otel.sdk.timeline import Timeline
 
 _SCALARS: Final = frozenset({str, bool, int, float})
+# Where OpenTelemetry's API keeps the current span, which has no public name.
+(_CURRENT,) = set_span_in_context(INVALID_SPAN, Context())
 
 
 class FfeSpan(Span):
@@ -189,7 +200,8 @@ class FfeSpan(Span):
             self._start_time = now
         else:
             self._start_time, self._began = start_time, now
-        self._span_processor.started(self, parent_context)
+        processors: Any = self._tracer.span_processor
+        processors.started(self, parent_context)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span; nothing when it was aborted, or belongs to the parent process."""
@@ -211,3 +223,22 @@ class FfeSpan(Span):
         copied = super()._readable_span()
         vars(copied)["_attributes"] = dict(self._attributes)
         return copied
+
+
+def span_in(context: Context) -> AnySpan:
+    """See ``opentelemetry.trace.get_current_span``, which asks the class of each span."""
+    found = context.get(_CURRENT)
+    return found if type(found) is FfeSpan else get_current_span(context)
+
+
+def with_span(span: AnySpan, context: Context) -> Context:
+    """See ``opentelemetry.trace.set_span_in_context``, which copies twice."""
+    return Context({**context, _CURRENT: span})
+
+
+def identity_of(span: AnySpan) -> SpanContext:
+    """See ``opentelemetry.trace.Span.get_span_context``."""
+    if type(span) is FfeSpan:
+        own: SpanContext = span._context  # type: ignore[assignment] # noqa: SLF001
+        return own
+    return span.get_span_context()

@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 
     def begin(
         *,
-        context: Any = dict,
+        context: Any = lambda _: {},
         rotation: Rotation | None = None,
         console: bool = False,
         path: str = "logs/ffe.log",

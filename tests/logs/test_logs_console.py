@@ -117,7 +117,7 @@ def test_rich_and_queued_console_handlers_count(start, engine, capsys):
 
 
 def test_text_for_people(start, engine, capsys):
-    bench = start(console=True, format="text", context=lambda: {"asset_pair": "BTCUSD"})
+    bench = start(console=True, format="text", context=lambda _: {"asset_pair": "BTCUSD"})
     engine.warning("two\nlines", extra={"why": "be cause", "n": 1, "deep": {"a": [1]}})
     head, further = printed(bench, capsys)
     assert re.fullmatch(

@@ -53,7 +53,7 @@ class Unprintable:
 
 def test_the_keys_and_their_order(start, logger):
     context = {"agent_state": "REASONING", "decision_id": "d-1", "asset_pair": "BTCUSD"}
-    bench = start(context=lambda: context)
+    bench = start(context=lambda _: context)
     span = TracerProvider().get_tracer("t").start_span("s")
     with use_span(span):
         logger.info("hello %s", "there", extra={"duration_ms": 1.5, "zeta": 1, "alpha": 2})
@@ -106,7 +106,7 @@ def test_outside_a_trace_the_ids_are_null_and_unknown_fields_absent(start, logge
 
 
 def test_an_extra_of_a_known_name_beats_the_context(start, logger):
-    bench = start(context=lambda: {"asset_pair": "BTCUSD", "agent_state": None})
+    bench = start(context=lambda _: {"asset_pair": "BTCUSD", "agent_state": None})
     logger.info("x", extra={"asset_pair": "ETHUSD"})
     (line,) = bench.lines()
     assert line["asset_pair"] == "ETHUSD"
@@ -157,7 +157,7 @@ def test_changes_after_the_call_do_not_show(start, logger):
     bench = start()
     portfolio = {"cash": 1.0, "positions": [{"pair": "BTCUSD"}]}
     state = {"agent_state": "IDLE"}
-    bench.capture._tap._log_context = lambda: state
+    bench.capture._tap._log_context = lambda _: state
     for _ in range(100):
         portfolio["cash"], state["agent_state"] = 1.0, "IDLE"
         portfolio["positions"][0]["pair"] = "BTCUSD"

@@ -33,7 +33,7 @@ from ffe_otel.sdk.emitting import emit_clean
 
 
 def test_a_record_and_its_attributes(start, logger):
-    bench = start(context=lambda: {"agent_state": "IDLE", "decision_id": "d", "asset_pair": "X"})
+    bench = start(context=lambda _: {"agent_state": "IDLE", "decision_id": "d", "asset_pair": "X"})
     span = TracerProvider().get_tracer("t").start_span("s")
     with use_span(span):
         logger.warning("careful %d", 1, extra={"duration_ms": 2, "note": {"a": ["b"]}})

@@ -231,7 +231,7 @@ def test_a_broken_log_context_costs_its_fields_only(start, logger):
         def __bool__(self) -> bool:
             raise RuntimeError("no context")
 
-    bench = start(context=Unusable)
+    bench = start(context=lambda _: Unusable())
     logger.info("still taken")
     assert bench.messages() == ["still taken"]
     assert "agent_state" not in bench.lines()[0]

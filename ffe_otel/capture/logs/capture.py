@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
 
     from ffe_otel.capture.logs.delivery import Screened
     from ffe_otel.capture.logs.record import Taken
@@ -53,7 +54,7 @@ class LogCapture:
         outputs: Outputs,
         redact: Callable[[dict[str, Any]], dict[str, Any]],
         stats: ExportStats,
-        log_context: Callable[[], Mapping[str, object]],
+        log_context: Callable[[Context], Mapping[str, object]],
         beside: Callable[[], None] = lambda: None,
         screened: Screened = nullcontext,
         room: Room | None = None,
@@ -165,7 +166,7 @@ def install_log_capture(
     redactor: Redactor,
     logger_provider: LoggerProvider | None,
     stats: ExportStats,
-    log_context: Callable[[], Mapping[str, object]],
+    log_context: Callable[[Context], Mapping[str, object]],
     late_provider: LoggerProvider | None = None,
     beside: Callable[[], None] = lambda: None,
     room: Room | None = None,

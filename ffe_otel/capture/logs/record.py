@@ -12,11 +12,10 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from opentelemetry.trace import get_current_span
-
 from ffe_otel.capture.logs.failure import Failure, failure_of
 from ffe_otel.capture.logs.freeze import IMMUTABLE, freeze, is_data, text_of
 from ffe_otel.export import sizes
+from ffe_otel.sdk.spans import identity_of, span_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -133,14 +132,13 @@ def snapshot(
             values = values[:_OWN_COUNT] + extras
             text = sizes.of_values(extras)
         size += text + sizes.EXTRA * len(names)
-    span = get_current_span(context).get_span_context()
-    trace_id = span.trace_id
+    trace_id, span_id, _, flags, *_ = identity_of(span_in(context))
     return (
         values,
         names,
         trace_id,
-        span.span_id,
-        span.trace_flags & _ALL_FLAGS,
+        span_id,
+        flags & _ALL_FLAGS,
         context if context and (len(context) > 1 or not trace_id) else None,
         _frozen(fields) if fields else None,
         failure,

@@ -22,6 +22,8 @@ from ffe_otel.capture.logs.record import snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from opentelemetry.context import Context
+
     from ffe_otel.capture.logs.record import Taken
 
 _TARGET: Final = "callHandlers"
@@ -33,7 +35,7 @@ class Tap:
     Args:
         put: Receives the snapshots and their sizes; must neither block nor raise.
         lost: Called when a record could not be taken.
-        log_context: What is known about the calling code.
+        log_context: What is known about the code that logs, by its context.
         guard: Tells our own work from the engine's.
         level: Least severe level that is taken.
         watch_console: Whether to find out if the engine prints a record itself.
@@ -43,7 +45,7 @@ class Tap:
         self,
         put: Callable[[Taken, int], None],
         lost: Callable[[], None],
-        log_context: Callable[[], Mapping[str, object]],
+        log_context: Callable[[Context], Mapping[str, object]],
         guard: Guard,
         *,
         level: int,
@@ -112,13 +114,13 @@ class Tap:
         if is_suppressed(context):
             return False
         shown = self._watch_console and shown_by_engine(logger, record)
-        taken = snapshot(record, context, self._fields(), shown=shown)
+        taken = snapshot(record, context, self._fields(context), shown=shown)
         self._put(taken, taken[-1])
         return True
 
-    def _fields(self) -> Mapping[str, object] | None:
+    def _fields(self, context: Context) -> Mapping[str, object] | None:
         try:
-            fields = self._log_context()
+            fields = self._log_context(context)
             # A copy: the cycle goes on writing to its own.
             return dict(fields) if fields else None
         except Exception:  # noqa: BLE001 - a record without them is better than none

@@ -299,7 +299,11 @@ def set_state(key: str, value: object) -> None:
         fields[text(key, "set_state")] = value
 
 
-def log_context() -> Mapping[str, object]:
-    """What log records of the current code carry: agent_state, decision_id, asset_pair."""
-    fields: Any = fields_of()
+def log_context(context: Context | None = None) -> Mapping[str, object]:
+    """What log records carry: agent_state, decision_id, asset_pair.
+
+    Args:
+        context: of the code that logs; the current one by default.
+    """
+    fields: Any = fields_of(context)
     return fields if fields is not None else {}

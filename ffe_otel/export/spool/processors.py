@@ -165,7 +165,8 @@ class SpoolSpanProcessor(_ToSpool["ReadableSpan"], SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a span that is sampled."""
-        if span.context is not None and span.context.trace_flags & 1:
+        context = span.context
+        if context is not None and context.trace_flags & 1:
             self._put(span, sizes.of_span(span))
 
     def _append(self, batch: Sequence[ReadableSpan]) -> None:

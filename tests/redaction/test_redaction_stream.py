@@ -26,7 +26,7 @@ def stretch(text):
     return REDACTOR.text(text, "x", 1 << 40)
 
 
-@MANY
+@settings(MANY, max_examples=60)
 @given(st.lists(LINES, min_size=6, max_size=12), st.integers(50, 5_000))
 def test_pieces_give_what_the_whole_gives(texts, step):
     # Whatever is open is closed again after each part, and a part is shorter than the margin.

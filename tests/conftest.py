@@ -15,8 +15,10 @@ try:
 except ImportError:  # the contract tests run in the real engine's environment
     pass
 else:
-    # How long an example takes is the machine's business, not a property.
-    settings.register_profile("ffe_otel", deadline=None)
+    # How long an example takes is the machine's business, not a property. Examples are other
+    # ones each time, so few at a time are many in the end.
+    many = 400 if os.environ.get("CHAOS") == "full" else 40
+    settings.register_profile("ffe_otel", deadline=None, max_examples=many)
     settings.load_profile("ffe_otel")
 
 # Who starts the tests in the background of a shell hands down that SIGINT is ignored.

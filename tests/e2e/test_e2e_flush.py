@@ -366,7 +366,8 @@ AT_EXIT = {
     "finally": "try:\n    say('ready')\nfinally:\n    end()",
     "SIGTERM": (
         "handle.uninstall(); signal.signal(signal.SIGTERM, lambda *_: (end(), sys.exit(0)))\n"
-        "ffe_otel.install(); make(10); say('ready'); threading.Event().wait()"
+        "ffe_otel.install(); make(10); say('ready')\n"
+        "while True:\n    threading.Event().wait(0.05)"
     ),
 }
 

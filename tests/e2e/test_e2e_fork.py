@@ -39,7 +39,8 @@ def work(number=0):
 def stuck(pipe):
     with ffe_otel.cycle(["CHILD"]), tracer.start_as_current_span("own"):
         os.write(pipe, b"x")
-        threading.Event().wait()
+        while True:
+            threading.Event().wait(0.05)
 
 """
 

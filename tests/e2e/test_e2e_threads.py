@@ -200,7 +200,8 @@ def test_sigterm_sends_what_a_started_worker_has_open(
         def stuck(writer):
             with ffe_otel.cycle(["WORKER"]), tracer.start_as_current_span("own"):
                 writer.send("ready")
-                threading.Event().wait()
+                while True:
+                    threading.Event().wait(0.05)
 
         if __name__ == "__main__":
             context = multiprocessing.get_context({method!r})

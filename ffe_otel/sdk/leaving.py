@@ -34,7 +34,7 @@ class _Left(NamedTuple):
 
 # By the addresses of the contexts and spans that were left so; almost always empty.
 _left: dict[int, _Left] = {}
-_following: weakref.WeakSet[Following] = weakref.WeakSet()
+_following: list[weakref.ref[Following]] = []
 
 
 def enter(span: Any) -> None:
@@ -83,8 +83,9 @@ def _remember(inside: Context, around: Context) -> None:
         if what is inside or what is not get_current_span(around):
             address = id(what)
             _left[address] = _Left(weakref.ref(what, partial(_forget, address)), around)
-    for each in list(_following):
-        each.look()
+    for reference in tuple(_following):
+        if following := reference():
+            following.look()
 
 
 def _forget(address: int, _gone: Any) -> None:
@@ -119,7 +120,7 @@ class Following:
         self._get: Callable[[], Context] = inner.get_current
         self._detach: Callable[[Token[Context]], None] = inner.detach
         self.get_current = self._get
-        _following.add(self)
+        _following.append(weakref.ref(self, _following.remove))
         if _left:
             self.look()
 

@@ -241,4 +241,10 @@ def identity_of(span: AnySpan) -> SpanContext:
     if type(span) is FfeSpan:
         own: SpanContext = span._context  # type: ignore[assignment] # noqa: SLF001
         return own
-    return span.get_span_context()
+    found = span.get_span_context()
+    if type(found) is SpanContext:
+        return found
+    # Whatever somebody else's span gives has the names; it need not be a tuple.
+    return SpanContext(
+        found.trace_id, found.span_id, found.is_remote, found.trace_flags, found.trace_state
+    )

@@ -7,9 +7,11 @@ import io
 import logging
 import logging.config
 import threading
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.trace import NonRecordingSpan, TraceFlags, TraceState, use_span
 
 from ffe_otel.capture.logs import guard
 
@@ -255,3 +257,13 @@ def test_what_is_no_log_record_costs_the_record_not_the_engine(start, logger):
     assert len(heard) == 2
     assert bench.messages() == ["by keyword"]
     assert bench.losses["logs", "unreadable"] == 1
+
+
+def test_a_span_whose_context_is_no_tuple_is_where_a_record_belongs(start, logger):
+    bench = start()
+    names = {"trace_id": 5, "span_id": 6, "is_remote": False, "is_valid": True}
+    identity = SimpleNamespace(**names, trace_flags=TraceFlags(1), trace_state=TraceState())
+    with use_span(NonRecordingSpan(identity)):
+        logger.info("in a span of somebody else's")
+    (line,) = bench.lines()
+    assert (line["trace_id"], line["span_id"]) == (f"{5:032x}", f"{6:016x}")

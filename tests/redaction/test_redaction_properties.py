@@ -36,7 +36,7 @@ def test_cut_text_keeps_its_limit_and_no_literal(text, limit):
     assert not any(literal in cut for literal in LITERALS)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "unit",
     [

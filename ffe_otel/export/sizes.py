@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry._logs import LogRecord
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -64,16 +64,17 @@ def _of_other(value: Any, depth: int) -> int:
 def of_span(span: ReadableSpan) -> int:
     """Bytes of a span that has ended."""
     # The property makes a view for each call.
-    attributes = getattr(span, "_attributes", None)
+    attributes: Mapping[str, Any] | None = getattr(span, "_attributes", None)
     if attributes is None:
         attributes = span.attributes or {}
     size = _SPAN + _VALUE * len(attributes)
     for value in attributes.values():
         # Most are short texts and scalars, and spans are many.
-        if type(value) is str and len(value) < _SHORT:
-            size += len(value)
-        elif type(value) not in _SCALARS:
-            size += of_values((value,))
+        kind = type(value)
+        if kind is str:
+            size += len(value) if len(value) < _SHORT else of_text(value)
+        elif kind not in _SCALARS:
+            size += _of_other(value, 0)
     events, links = span.events, span.links
     return size + _of_parts(events, links) if events or links else size
 

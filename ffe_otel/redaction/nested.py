@@ -195,9 +195,10 @@ class Walk:
         self, mapping: Mapping[Any, object], rule: Rule | None
     ) -> Mapping[Any, object]:
         """What stands in place of values that are a secret only together, by their keys."""
-        if len(mapping) >= _FEWEST_WORDS:
+        kinds = [*map(type, mapping.values())]
+        if kinds.count(str) >= _FEWEST_WORDS or kinds.count(int) >= FEWEST:
             # Words of a phrase that are numbered, bytes of a key.
-            parts = {k: v for k, v in mapping.items() if isinstance(v, (str, int)) and _is_part(v)}
+            parts = {k: v for k, v in mapping.items() if _is_part(v)}
             if rule is not None and are_bytes([*parts.values()]):
                 return dict.fromkeys(parts, self._hidden(rule))
             if text := self._together([*parts.values()]):

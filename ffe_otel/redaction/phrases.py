@@ -105,7 +105,7 @@ class PhraseDetector:
         if _THIRDS in bytes(map(is_known, words[::3])) and _KNOWN in bytes(map(is_known, words)):
             return True
         if _TELLTALE_OF_MONERO in gaps and _LONG_ENOUGH in bytes(
-            len(word) >= _SHORTEST_OF_MONERO for word in words
+            map(_SHORTEST_OF_MONERO.__le__, map(len, words))
         ):
             return True
         # Between numbered words there may be others: `word1`, `index`.
@@ -157,13 +157,13 @@ def _has_gaps(gaps: bytes, low: str) -> bool:
     return (
         _TELLTALE in gaps
         or (gaps.count(b"|") >= _FEWEST - 1 and _TELLTALE_SIGNS in gaps.translate(None, b" "))
-        or _is_numbered(low)
+        or ("10" in low and _is_numbered(low))
         or ("\\" in low and low.count("\\n") >= _FEWEST - 1)
     )
 
 
 def _is_numbered(low: str) -> bool:
-    return "10" in low and "11" in low and _NUMBERED.search(low) is not None
+    return "11" in low and _NUMBERED.search(low) is not None
 
 
 def _joined(low: str, end: int, start: int) -> bool:

@@ -120,13 +120,21 @@ class FfeSpan(Span):
             super().set_attributes(attributes)  # says what is wrong
             return
         kept, scalars = self._attributes, _SCALARS
-        limits = self._limits
+        limits = self._tracer._span_limits  # noqa: SLF001 - see the class
         most = limits.max_span_attributes
         if most == 0:
             self._dropped_attributes += len(attributes)
             return
         if limits.max_span_attribute_length is not None:
             scalars = frozenset()
+        if not kept and type(attributes) is dict:
+            # Of most spans all attributes are set at once.
+            attributes = attributes.copy()
+            if "" not in attributes and _are_kept(attributes, scalars):
+                kept.update(attributes)
+                if most is not None and len(kept) > most:
+                    self._drop_oldest(most)
+                return
         for key, value in attributes.items():
             if type(value) in scalars and type(key) is str and key:
                 # Another thread may take it out between a look and a `del`.
@@ -223,6 +231,14 @@ class FfeSpan(Span):
         copied = super()._readable_span()
         vars(copied)["_attributes"] = dict(self._attributes)
         return copied
+
+
+def _are_kept(attributes: Mapping[Any, Any], kinds: frozenset[type]) -> bool:
+    """Whether each attribute is of one of ``kinds``, and its name a text."""
+    for key, value in attributes.items():
+        if type(value) not in kinds or type(key) is not str:
+            return False
+    return True
 
 
 def span_in(context: Context) -> AnySpan:

@@ -69,7 +69,9 @@ def read(taken: Taken) -> Reading:
     unix_nano, timestamp = _time(_created(snapshot.values))
     extras = _extras(snapshot)
     ids = _ids(snapshot, extras)
-    content: dict[str, Any] = {MESSAGE: clean(message_of(snapshot.values))}
+    message = message_of(snapshot.values)
+    is_fit = type(message) is str and message.isascii()
+    content: dict[str, Any] = {MESSAGE: message if is_fit else clean(message)}
     if snapshot.fields or not _plain(snapshot.names):
         content.update(_known(snapshot.fields or {}, extras))
     if extras:

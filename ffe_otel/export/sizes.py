@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ffe_otel.foundation.room import VALUE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
 LOG_LINE: Final = 800
 EXTRA: Final = 60
-_SPAN: Final = 700
+SPAN: Final = 700
 _LISTS: Final = 1_800  # of events and links, which most spans never need
 _RECORD: Final = 1_200
 _PART: Final = 600
-_VALUE: Final = 60
 _SHORT: Final = 100
+LARGE: Final = 1 << 11
+"""Bytes of a record from which on the kind of its characters counts."""
 _WIDEST: Final = 4
 _DEEPEST: Final = 8
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
@@ -53,28 +56,22 @@ def _of_other(value: Any, depth: int) -> int:
     if isinstance(value, bytes):
         return len(value)
     if depth >= _DEEPEST:
-        return _VALUE
+        return VALUE
     if isinstance(value, dict):
-        return _VALUE * len(value) + of_values((*value, *value.values()), depth + 1)
+        return VALUE * len(value) + of_values((*value, *value.values()), depth + 1)
     if isinstance(value, tuple | list):
-        return _VALUE * len(value) + of_values(value, depth + 1)
-    return _VALUE
+        return VALUE * len(value) + of_values(value, depth + 1)
+    return VALUE
 
 
 def of_span(span: ReadableSpan) -> int:
-    """Bytes of a span that has ended."""
+    """Bytes of a span that has ended; one of ours has mostly counted while it took them."""
     # The property makes a view for each call.
     attributes: Mapping[str, Any] | None = getattr(span, "_attributes", None)
     if attributes is None:
         attributes = span.attributes or {}
-    size = _SPAN + _VALUE * len(attributes)
-    for value in attributes.values():
-        # Most are short texts and scalars, and spans are many.
-        kind = type(value)
-        if kind is str:
-            size += len(value) if len(value) < _SHORT else of_text(value)
-        elif kind not in _SCALARS:
-            size += _of_other(value, 0)
+    size = SPAN + VALUE * len(attributes)
+    size += of_values(attributes.values())
     events, links = span.events, span.links
     return size + _of_parts(events, links) if events or links else size
 
@@ -88,4 +85,4 @@ def _of_parts(events: Sequence[Event], links: Sequence[Link]) -> int:
 def of_record(record: LogRecord) -> int:
     """Bytes of a log record."""
     attributes = record.attributes or {}
-    return _RECORD + _VALUE * len(attributes) + of_values((record.body, *attributes.values()))
+    return _RECORD + VALUE * len(attributes) + of_values((record.body, *attributes.values()))

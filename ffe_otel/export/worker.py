@@ -21,7 +21,6 @@ T = TypeVar("T")
 BATCH: Final = 512
 BATCH_BYTES: Final = 1 << 21
 POLL_SECONDS: Final = 0.1
-_AT_ONCE: Final = 16
 _HURRY_AT: Final = 2048
 _LOOK_SECONDS: Final = 0.002
 _FIRST_PAUSE: Final = 0.05
@@ -66,6 +65,7 @@ class Worker(Generic[T]):
     _taken: int
     _delivered: int
     _awake: bool
+    _look_at: float
     _drops: itertools.count[int]
     _draws: int
     _reported: int
@@ -101,13 +101,18 @@ class Worker(Generic[T]):
             item: What to deliver.
             size: Bytes it takes, by estimate.
         """
-        room = self._room
-        waiting = len(self._queue)
-        if room.used + size > room.limit or waiting >= self._longest:
+        room, waiting = self._room, len(self._queue)
+        used = room.used + size
+        if used > room.limit or waiting >= self._longest:
             next(self._drops)
             return
-        room.used += size
+        room.used = used
         self._queue.extend((item, size))
+        if waiting >= self._look_at:
+            self._look(waiting)
+
+    def _look(self, waiting: int) -> None:
+        """See to it that somebody delivers what waits."""
         if self._inline:
             self._deliver_here()
         elif self._thread is None:
@@ -163,7 +168,7 @@ class Worker(Generic[T]):
             Whether everything was delivered in time.
         """
         done = self._ask(stop=True)(timeout)
-        self._inline = True
+        self._inline, self._look_at = True, 0.0
         self._deliver_here()
         return done
 
@@ -186,6 +191,7 @@ class Worker(Generic[T]):
         self._queue = deque()
         self._requests = native.SimpleQueue()
         self._thread = None
+        self._look_at = 0.0  # until the thread runs, every item has to be seen to
         self._starting = native.Lock()
         self._delivering = native.Lock()
         self._start_again = 0.0
@@ -230,6 +236,7 @@ class Worker(Generic[T]):
             native.sleep(_LOOK_SECONDS)
 
     def _run(self) -> None:
+        self._look_at = self._wake_at
         more = False
         while True:
             waits = not more and len(self._queue) < 2 * BATCH
@@ -255,7 +262,7 @@ class Worker(Generic[T]):
 
     def _end(self) -> None:
         """Leave what comes from now on to those who bring it."""
-        self._inline = True
+        self._inline, self._look_at = True, 0.0
         self._deliver_here()
         while not self._requests.empty():
             if request := self._next_request(0.0):
@@ -286,12 +293,9 @@ class Worker(Generic[T]):
         waiting, size = self._queue, 0
         batch: list[T] = []
         while waiting and len(batch) < BATCH and size < BATCH_BYTES:
-            # All that waits is small, or it is taken one by one.
-            some = min(len(waiting) // 2, _AT_ONCE) if self._room.used < BATCH_BYTES else 1
-            self._taken += some
-            taken = [*map(deque.popleft, itertools.repeat(waiting, 2 * some))]
-            batch += taken[::2]
-            size += sum(taken[1::2])
+            self._taken += 1
+            batch.append(waiting.popleft())
+            size += waiting.popleft()
         self._deliver(batch)
         self._delivered = self._taken
         self._room.used -= size

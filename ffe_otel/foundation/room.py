@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import math
+from typing import Final
+
+VALUE: Final = 60
+"""Bytes that a value takes beside its characters, by estimate."""
 
 
 class Room:

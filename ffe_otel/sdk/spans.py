@@ -26,6 +26,7 @@ from opentelemetry.trace import (
 )
 
 from ffe_otel.foundation import native
+from ffe_otel.foundation.room import VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ffe_otel.sdk.timeline import Timeline
 
 _SCALARS: Final = frozenset({str, bool, int, float})
+_UNKNOWN: Final = -(1 << 62)
 # Where OpenTelemetry's API keeps the current span, which has no public name.
 (_CURRENT,) = set_span_in_context(INVALID_SPAN, Context())
 
@@ -70,6 +72,8 @@ class FfeSpan(Span):
     entered = False
     # When it was started, where somebody gave it another start.
     _began: int | None = None
+    # Bytes of the attributes, by estimate; less than 0 when there is more to look at.
+    held = 0
     _dropped_attributes = 0
     _events: Sequence[Any] = ()
     _links: Sequence[Link] = ()
@@ -112,6 +116,7 @@ class FfeSpan(Span):
 
     def add_links_at_start(self, links: Sequence[Link]) -> None:
         """Take the links that a span is started with."""
+        self.held = _UNKNOWN
         self._links = self._new_links(links)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
@@ -127,14 +132,17 @@ class FfeSpan(Span):
             return
         if limits.max_span_attribute_length is not None:
             scalars = frozenset()
-        if not kept and type(attributes) is dict:
+        elif not kept and type(attributes) is dict:
             # Of most spans all attributes are set at once.
             attributes = attributes.copy()
-            if "" not in attributes and _are_kept(attributes, scalars):
+            size = _bytes_of(attributes)
+            if size >= 0:
+                self.held += size
                 kept.update(attributes)
                 if most is not None and len(kept) > most:
                     self._drop_oldest(most)
                 return
+        self.held = _UNKNOWN
         for key, value in attributes.items():
             if type(value) in scalars and type(key) is str and key:
                 # Another thread may take it out between a look and a `del`.
@@ -159,6 +167,7 @@ class FfeSpan(Span):
         ):
             kept.pop(key, None)
             kept[key] = value
+            self.held += VALUE + len(value) if type(value) is str else VALUE
         else:
             self.set_attributes({key: value})
 
@@ -191,6 +200,7 @@ class FfeSpan(Span):
 
     def _make_room(self) -> None:
         """Make the lists of events and links, which most spans never need."""
+        self.held = _UNKNOWN
         with self._lock:
             if self._events == ():
                 self._events = BoundedList(self._limits.max_events)
@@ -233,18 +243,34 @@ class FfeSpan(Span):
         return copied
 
 
-def _are_kept(attributes: Mapping[Any, Any], kinds: frozenset[type]) -> bool:
-    """Whether each attribute is of one of ``kinds``, and its name a text."""
+def _bytes_of(attributes: dict[Any, Any]) -> int:
+    """Bytes of attributes that are kept as they are; less than 0 if not all are."""
+    scalars = _SCALARS
+    size = VALUE * len(attributes)
     for key, value in attributes.items():
-        if type(value) not in kinds or type(key) is not str:
-            return False
-    return True
+        kind = type(value)
+        if kind is str:
+            size += len(value)
+        elif kind not in scalars:
+            return _UNKNOWN
+        if type(key) is not str:
+            return _UNKNOWN
+    return _UNKNOWN if "" in attributes else size
 
 
 def span_in(context: Context) -> AnySpan:
     """See ``opentelemetry.trace.get_current_span``, which asks the class of each span."""
     found = context.get(_CURRENT)
     return found if type(found) is FfeSpan else get_current_span(context)
+
+
+def identity_in(context: Context) -> SpanContext:
+    """What the current span of a context is known by."""
+    found = context.get(_CURRENT)
+    if type(found) is FfeSpan:
+        own: SpanContext = found._context  # type: ignore[assignment] # noqa: SLF001
+        return own
+    return identity_of(get_current_span(context))
 
 
 def with_span(span: AnySpan, context: Context) -> Context:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from ffe_otel.capture.logs.failure import Failure, failure_of
 from ffe_otel.capture.logs.freeze import IMMUTABLE, freeze, is_data, text_of
 from ffe_otel.export import sizes
-from ffe_otel.sdk.spans import identity_of, span_in
+from ffe_otel.sdk.spans import identity_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,6 @@ _MSG, _ARGS = _AT["msg"], _AT["args"]
 _ALL_FLAGS: Final = 0xFF
 _FAILURE: Final = 300  # bytes
 _FRAME: Final = 100
-_LARGE: Final = 1 << 11
 _FIXED: Final = IMMUTABLE - {str, bytes}
 # Formatters leave the first two behind; OpenTelemetry's logging instrumentation adds the
 # others, which say again what every record of ours says.
@@ -132,7 +131,7 @@ def snapshot(
             values = values[:_OWN_COUNT] + extras
             text = sizes.of_values(extras)
         size += text + sizes.EXTRA * len(names)
-    trace_id, span_id, _, flags, *_ = identity_of(span_in(context))
+    trace_id, span_id, _, flags, *_ = identity_in(context)
     return (
         values,
         names,
@@ -143,7 +142,7 @@ def snapshot(
         _frozen(fields) if fields else None,
         failure,
         shown,
-        size if size < _LARGE else max(size, _exact(values)),
+        size if size < sizes.LARGE else max(size, _exact(values)),
     )
 
 

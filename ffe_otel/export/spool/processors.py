@@ -32,6 +32,7 @@ from ffe_otel.redaction.records import redact_resource, redact_scope
 from ffe_otel.redaction.records.safe import fits
 from ffe_otel.redaction.texts import log_texts, span_texts
 from ffe_otel.sdk.emitting import copied
+from ffe_otel.sdk.spans import FfeSpan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -167,7 +168,9 @@ class SpoolSpanProcessor(_ToSpool["ReadableSpan"], SpanProcessor):
         """Queue a span that is sampled."""
         context = span.context
         if context is not None and context.trace_flags & 1:
-            self._put(span, sizes.of_span(span))
+            held = span.held if type(span) is FfeSpan else -1
+            small = 0 <= held < sizes.LARGE
+            self._put(span, sizes.SPAN + held if small else sizes.of_span(span))
 
     def _append(self, batch: Sequence[ReadableSpan]) -> None:
         seam = self._seam

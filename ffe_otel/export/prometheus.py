@@ -228,8 +228,8 @@ class MetricsPage:
             if not server.socket.ours:
                 self._listen_again(server)
                 return
-            with contextlib.suppress(OSError, ValueError):  # closed in between
-                server.handle_request()
+            with contextlib.suppress(OSError, ValueError):  # nobody came, or closed in between
+                server.process_request(*server.get_request())
 
     def _listen_again(self, lost: _Server) -> None:
         # Somebody closed our socket. What has its number now is not ours to listen on.
@@ -261,7 +261,6 @@ class MetricsPage:
 
 
 class _Server(WSGIServer):
-    timeout = _POLL_SECONDS
     socket: OwnedSocket
 
     def __init__(self, address: Any, handler: Any) -> None:
@@ -269,6 +268,8 @@ class _Server(WSGIServer):
             self.address_family = socket.AF_INET6
         super().__init__(address, handler, bind_and_activate=False)
         self.socket = OwnedSocket.of(self.socket)
+        # The socket waits, not a selector: gevent's would run an event loop on our thread.
+        self.socket.settimeout(_POLL_SECONDS)
         try:
             self.server_bind()
             self.server_activate()

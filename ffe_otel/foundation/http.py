@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import queue
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
@@ -18,12 +20,21 @@ if TYPE_CHECKING:
 _LONGEST_CONNECT: Final = 10.0
 
 
+def _is_connected(connection: Any) -> bool:
+    """Whether a connection that rests may be used again: nothing comes, not even its end."""
+    return connection.sock is not None and not sockets.has_news(connection.sock)
+
+
 class _Plain(HTTPConnection):
+    is_connected = property(_is_connected)
+
     def _new_conn(self) -> Any:
         return _connected(self)
 
 
 class _Encrypted(HTTPSConnection):
+    is_connected = property(_is_connected)
+
     def _new_conn(self) -> Any:
         return _connected(self)
 
@@ -44,12 +55,39 @@ def _connected(connection: Any) -> sockets.OwnedSocket:
         raise NewConnectionError(connection, f"no connection: {error}") from error
 
 
+class _Idle:
+    """Connections that nobody uses, the newest first.
+
+    In the place of ``queue.LifoQueue``: gevent's is tied to an event loop of the thread's.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: deque[Any] = deque()
+
+    def put(self, connection: Any, **_when: object) -> None:
+        if len(self._kept) >= self._most:
+            raise queue.Full
+        self._kept.append(connection)
+
+    def get(self, **_when: object) -> Any:
+        try:
+            return self._kept.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def qsize(self) -> int:
+        return len(self._kept)
+
+
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls: Any = _Plain
+    QueueCls: Any = _Idle
 
 
 class _EncryptedPool(HTTPSConnectionPool):
     ConnectionCls: Any = _Encrypted
+    QueueCls: Any = _Idle
 
 
 _POOLS: Final[dict[str, Any]] = {"http": _PlainPool, "https": _EncryptedPool}

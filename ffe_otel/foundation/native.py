@@ -13,15 +13,17 @@ would wait for ever.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import time
 from _queue import SimpleQueue
 from collections import deque
-from importlib.machinery import BuiltinImporter
+from importlib.machinery import BuiltinImporter, PathFinder
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import select
     from collections.abc import Callable
     from types import ModuleType
 
@@ -34,6 +36,7 @@ __all__ = [
     "Thread",
     "get_ident",
     "keep_starting",
+    "poll",
     "sleep",
     "start_pending",
 ]
@@ -41,7 +44,7 @@ __all__ = [
 
 def _unpatched(name: str) -> ModuleType:
     """A module of the interpreter's own as it was before anybody patched it."""
-    spec = BuiltinImporter.find_spec(name)
+    spec = BuiltinImporter.find_spec(name) or PathFinder.find_spec(name)
     if spec is None or spec.loader is None:  # another implementation of Python
         return importlib.import_module(name)
     made = importlib.util.module_from_spec(spec)
@@ -50,7 +53,7 @@ def _unpatched(name: str) -> ModuleType:
 
 
 def _original(module: str, name: str) -> Any:
-    found = getattr(importlib.import_module(module), name)
+    found = getattr(importlib.import_module(module), name, None)
     return found if type(found) is BuiltinFunctionType else getattr(_unpatched(module), name)
 
 
@@ -60,6 +63,16 @@ Lock: Final[Callable[[], Any]] = _original("_thread", "allocate_lock")
 # A type of its own: eventlet looks for all that are of the usual one, and replaces them.
 RLock: Final[Callable[[], Any]] = _unpatched("_thread").RLock
 sleep: Final[Callable[[float], None]] = _original("time", "sleep")
+
+
+def poll() -> select.poll:
+    """What ``select.poll`` makes."""
+    return _poll()()  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _poll() -> Any:
+    return _original("select", "poll")  # not everywhere
 
 
 class Thread:

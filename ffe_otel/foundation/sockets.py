@@ -17,12 +17,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from ffe_otel.foundation import native
 from ffe_otel.foundation.descriptors import LostError, identity, is_same, out_of_the_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
+_POLLIN: Final = 1  # everywhere where there is `poll`
 MOST_BYTES: Final = 4 << 20
 """Of an answer, with its head."""
 
@@ -89,6 +91,7 @@ class _Guarded(_Socket):
     """What plain and encrypted sockets share."""
 
     known = (0, 0, 0)
+    _accept: Callable[[], tuple[int, Any]]
 
     @property
     def ours(self) -> bool:
@@ -109,8 +112,12 @@ class _Guarded(_Socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         self._begin()
-        accepted, address = super().accept()
-        return OwnedSocket.of(accepted), address
+        # Not `socket.accept`: what that makes may be of gevent's or eventlet's class.
+        number, address = self._accept()
+        accepted = OwnedSocket.of(_Socket(self.family, self.type, self.proto, fileno=number))
+        if socket.getdefaulttimeout() is None:
+            accepted.setblocking(True)  # some systems hand the listener's time limit on
+        return accepted, address
 
     def send(self, data: Any, flags: int = 0, /) -> int:
         self._begin()
@@ -188,6 +195,28 @@ def encrypted(wrapped: Any) -> Any:
     return wrapped
 
 
+def has_news(found: Any) -> bool:
+    """Whether something can be read from a socket, or that the other side has ended."""
+    poll = native.poll()
+    poll.register(found, _POLLIN)
+    return bool(poll.poll(0))
+
+
+def make(*kind: int) -> OwnedSocket:
+    """A socket of a family, a type and a protocol."""
+    return OwnedSocket.of(_Socket(*kind))
+
+
+def addresses(host: str, port: str | int, kind: int) -> list[tuple[Any, ...]]:
+    """What ``socket.getaddrinfo`` gives, whatever gevent or eventlet put in its place.
+
+    Raises:
+        OSError: the host is not known.
+    """
+    found: list[tuple[Any, ...]] = _socket.getaddrinfo(host, port, type=kind)
+    return found
+
+
 def connect(
     host: str, port: int, seconds: float, options: Iterable[tuple[Any, ...]] = ()
 ) -> OwnedSocket:
@@ -203,10 +232,10 @@ def connect(
         OSError: none does; the last one's reason.
     """
     problem: OSError | None = None
-    for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for *kind, _, address in addresses(host, port, socket.SOCK_STREAM):
         bounds = _here.bounds
         left = seconds if bounds is None else bounds.seconds()
-        opened = OwnedSocket.of(_Socket(*kind))
+        opened = make(*kind)
         try:
             for option in options:
                 opened.setsockopt(*option)

@@ -61,6 +61,18 @@ def program(library: str, order: str) -> str:
     return "\n".join([*lines, SPAWN[library], BODY])
 
 
+# An event loop on a thread of ours takes the interpreter down when it ends meanwhile.
+SPY = """
+import _thread, gevent.hub
+main, ident, begin = _thread.get_ident(), _thread.get_ident, gevent.hub.Hub.__init__
+def spied(hub, *args, **kwargs):
+    if ident() != main:
+        print("an event loop on another thread")
+    return begin(hub, *args, **kwargs)
+gevent.hub.Hub.__init__ = spied
+"""
+
+
 def captured(sink: Sink) -> None:
     cycles = [s for s in sink.spans() if s.name == "ffe.cycle"]
     assert [attributes(s)[semconv.CYCLE_OUTCOME] for s in cycles] == ["no_trade"] * 2
@@ -104,6 +116,20 @@ def test_capture_goes_on_in_a_patched_process(
     )
     assert done.stdout.split() == ["flushed", "True", "True"], done.stderr
     assert "Traceback" not in done.stderr
+    captured(sink)
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_no_event_loop_runs_on_a_thread_of_ours(tmp_path: Path, sink: Sink, order: str) -> None:
+    done = run(
+        SPY + program("gevent", order),
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url.replace("127.0.0.1", "localhost"),
+        FFE_OTEL__LOGGING__OUTPUTS__CONSOLE="true",
+        FFE_OTEL__LOGGING__OUTPUTS__SYSLOG__ENABLED="true",
+        FFE_OTEL__LOGGING__OUTPUTS__SYSLOG__ADDRESS="localhost:9",
+    )
+    assert "an event loop on another thread" not in done.stdout
     captured(sink)
 
 

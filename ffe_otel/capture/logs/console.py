@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ffe_otel.capture.streams import Consoles, stream_of
+from ffe_otel.foundation import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,7 +100,7 @@ def _number(stream: TextIO) -> int | None:
 
 
 def _write_patiently(number: int, data: bytes, seconds: float) -> bool:
-    poll = select.poll()
+    poll = native.poll()
     poll.register(number, select.POLLOUT)
     deadline = time.monotonic() + seconds
     view = memoryview(data)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from ffe_otel import semconv
 from ffe_otel.capture.logs import reading
-from ffe_otel.foundation.sockets import OwnedSocket
+from ffe_otel.foundation import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from ffe_otel.foundation.sockets import OwnedSocket
 
 _USER_FACILITY: Final = 1 << 3
 _SEVERITIES: Final = ((50, 2), (40, 3), (30, 4), (20, 6))
@@ -76,16 +78,16 @@ class Syslog:
 
     def _open(self) -> OwnedSocket:
         if self._target is None:
-            opened = OwnedSocket.of(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            opened = sockets.make(socket.AF_UNIX, socket.SOCK_DGRAM)
             address: Any = self._path
         else:
             host, port = self._target
             # Most daemons listen on IPv4 only, and UDP would not tell.
             found = min(
-                socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM),
+                sockets.addresses(host, port, socket.SOCK_DGRAM),
                 key=lambda info: info[0] != socket.AF_INET,
             )
-            opened = OwnedSocket.of(socket.socket(*found[:3]))
+            opened = sockets.make(*found[:3])
             address = found[4]
         opened.settimeout(_TIMEOUT_SECONDS)
         try:

@@ -233,8 +233,10 @@ class Redactor:
         # the cut be recognised by what follows it.
         window = text if len(text) <= kept else text[: kept + _LOOK_AHEAD]
         spans = self._located(window, state)
-        if not spans and len(text) <= kept:
-            _remember(text, state.clean)
+        # `is` first: of almost every text, and the length of a `Found` costs a call.
+        if (spans is _NOTHING or not spans) and len(text) <= kept:
+            if len(text) <= LONGEST_KNOWN and is_fit(text):
+                _remember(text, state.clean)
             return text
         redacted, rules = cut(window, spans, kept)
         self._tally.hidden(surface, rules, truncated=len(text) > kept)
@@ -249,6 +251,8 @@ class Redactor:
 
     def _located(self, text: str, state: _State) -> Found:
         spans = self._pass(text, state)
+        if spans is _NOTHING:
+            return spans
         for _ in range(_MOST_PASSES if spans else 0):
             # A marker makes a new neighbourhood, where more may be recognised.
             more = self._pass(cut(text, spans, sys.maxsize)[0], state)
@@ -260,7 +264,10 @@ class Redactor:
     def _pass(self, text: str, state: _State) -> Found:
         seen = hide_markers(text)
         found = self._detect(seen, state)
-        if (decoded := decode(seen)) is not None:
+        decoded = decode(seen)
+        if decoded is None and found is _NOTHING:
+            return found
+        if decoded is not None:
             found = found or Found()
             found.extend(
                 Span(decoded.original(span.start), decoded.original(span.end), span.rule)
@@ -336,7 +343,6 @@ class Redactor:
 
 
 def _remember(text: str, clean: set[str]) -> None:
-    if len(text) <= LONGEST_KNOWN and is_fit(text):
-        if len(clean) >= _MEMO_SIZE:
-            clean.clear()
-        clean.add(text)
+    if len(clean) >= _MEMO_SIZE:
+        clean.clear()
+    clean.add(text)

@@ -109,7 +109,7 @@ class Screen:
         try:
             plain = _CONTROL.sub("", text) if "\x1b" in text else text
             redacted = self._redactor.strict_text(plain, Surface.PRINTED, len(plain))
-            if redacted == valid_text(plain):
+            if redacted is plain or redacted == valid_text(plain):
                 redacted = text
             elif plain[:1] == "{":
                 redacted = self._as_json(plain, redacted)

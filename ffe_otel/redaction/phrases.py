@@ -18,7 +18,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ffe_otel.redaction.spans import LONG, Span, paced
+from ffe_otel.redaction.spans import LONG, Span, paced, positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -163,7 +163,10 @@ def _has_gaps(gaps: bytes, low: str) -> bool:
 
 
 def _is_numbered(low: str) -> bool:
-    return "11" in low and _NUMBERED.search(low) is not None
+    # Not `search`, which reads the text sign by sign for the `10`.
+    return "11" in low and any(
+        _NUMBERED.match(low, position) for position in paced(positions(low, "10"), low)
+    )
 
 
 def _joined(low: str, end: int, start: int) -> bool:

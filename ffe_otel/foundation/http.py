@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, NewConnectionError
 
 from ffe_otel.foundation import sockets
 
@@ -26,15 +27,11 @@ def _is_connected(connection: Any) -> bool:
 
 
 class _Plain(HTTPConnection):
-    is_connected = property(_is_connected)
-
     def _new_conn(self) -> Any:
         return _connected(self)
 
 
 class _Encrypted(HTTPSConnection):
-    is_connected = property(_is_connected)
-
     def _new_conn(self) -> Any:
         return _connected(self)
 
@@ -80,14 +77,28 @@ class _Idle:
         return len(self._kept)
 
 
-class _PlainPool(HTTPConnectionPool):
+class _Pool(HTTPConnectionPool):
+    QueueCls: Any = _Idle
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        # Not urllib3's, which asks with `select.poll` whether a connection is still there.
+        if self.pool is None:
+            raise ClosedPoolError(self, "the pool is closed")
+        with contextlib.suppress(queue.Empty):
+            kept: Any = self.pool.get(block=False, timeout=timeout)
+            if kept is not None and _is_connected(kept):
+                return kept
+            if kept is not None:
+                kept.close()
+        return self._new_conn()
+
+
+class _PlainPool(_Pool):
     ConnectionCls: Any = _Plain
-    QueueCls: Any = _Idle
 
 
-class _EncryptedPool(HTTPSConnectionPool):
+class _EncryptedPool(_Pool, HTTPSConnectionPool):
     ConnectionCls: Any = _Encrypted
-    QueueCls: Any = _Idle
 
 
 _POOLS: Final[dict[str, Any]] = {"http": _PlainPool, "https": _EncryptedPool}

@@ -45,6 +45,15 @@ def stored(environment: dict[str, str]) -> dict[str, Any]:
     return found
 
 
+# It waits five seconds at most, and not at all where nobody answered a moment ago.
+FLUSHED = """
+end = time.monotonic() + 60
+while not (flushed := handle.flush(60)) and time.monotonic() < end:
+    time.sleep(0.2)
+say(f"flushed {flushed}")
+"""
+
+
 def test_serve_holds_everything_once(endpoint: Endpoint, start: Start, tmp_path: Path) -> None:
     environment = os.environ | {
         "FFE_OTEL__STATE_DIR": str(tmp_path / "serve"),
@@ -61,7 +70,7 @@ def test_serve_holds_everything_once(endpoint: Endpoint, start: Start, tmp_path:
             time.sleep(chance.uniform(0.5, 2.5))  # not to wait for something: it is killed then
     engine.terminate()
     with serving(environment):
-        other = start(state=tmp_path / "engine", body='say(f"flushed {handle.flush(60)}")')
+        other = start(state=tmp_path / "engine", body=FLUSHED)
         deadline = time.monotonic() + 60
         while "spans" not in stored(environment):
             assert time.monotonic() < deadline

@@ -75,10 +75,11 @@ def test_serve_starts_as_in_the_container(tmp_path):
     for name in service["secrets"]:
         (secrets / name).write_text(f"{name}-0123456789abcdef")
     ports = dict(zip(("", "OTLP_HTTP_", "OTLP_GRPC_"), free_ports(3), strict=True))
-    environ = {
-        key: value.replace("/run/secrets", str(secrets))
-        for key, value in service["environment"].items()
-    }
+    (mounted,) = (v["target"] for v in service["volumes"] if isinstance(v, dict))
+    places = {"/run/secrets": str(secrets), mounted: str(CONFIG / "ffe_otel.yaml")}
+    environ = service["environment"].copy()
+    for inside, outside in places.items():
+        environ = {key: value.replace(inside, outside) for key, value in environ.items()}
     environ |= {
         "PATH": BIN,
         "SECRETS_DIR": str(secrets),

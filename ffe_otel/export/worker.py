@@ -65,7 +65,6 @@ class Worker(Generic[T]):
     _taken: int
     _delivered: int
     _awake: bool
-    _look_at: float
     _drops: itertools.count[int]
     _draws: int
     _reported: int
@@ -101,18 +100,13 @@ class Worker(Generic[T]):
             item: What to deliver.
             size: Bytes it takes, by estimate.
         """
-        room, waiting = self._room, len(self._queue)
-        used = room.used + size
-        if used > room.limit or waiting >= self._longest:
+        room = self._room
+        waiting = len(self._queue)
+        if room.used + size > room.limit or waiting >= self._longest:
             next(self._drops)
             return
-        room.used = used
+        room.used += size
         self._queue.extend((item, size))
-        if waiting >= self._look_at:
-            self._look(waiting)
-
-    def _look(self, waiting: int) -> None:
-        """See to it that somebody delivers what waits."""
         if self._inline:
             self._deliver_here()
         elif self._thread is None:
@@ -168,7 +162,7 @@ class Worker(Generic[T]):
             Whether everything was delivered in time.
         """
         done = self._ask(stop=True)(timeout)
-        self._inline, self._look_at = True, 0.0
+        self._inline = True
         self._deliver_here()
         return done
 
@@ -191,7 +185,6 @@ class Worker(Generic[T]):
         self._queue = deque()
         self._requests = native.SimpleQueue()
         self._thread = None
-        self._look_at = 0.0  # until the thread runs, every item has to be seen to
         self._starting = native.Lock()
         self._delivering = native.Lock()
         self._start_again = 0.0
@@ -236,7 +229,6 @@ class Worker(Generic[T]):
             native.sleep(_LOOK_SECONDS)
 
     def _run(self) -> None:
-        self._look_at = self._wake_at
         more = False
         while True:
             waits = not more and len(self._queue) < 2 * BATCH
@@ -262,7 +254,7 @@ class Worker(Generic[T]):
 
     def _end(self) -> None:
         """Leave what comes from now on to those who bring it."""
-        self._inline, self._look_at = True, 0.0
+        self._inline = True
         self._deliver_here()
         while not self._requests.empty():
             if request := self._next_request(0.0):

@@ -11,6 +11,7 @@ import _socket
 import contextlib
 import errno
 import os
+import select
 import socket
 import ssl
 import threading
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
-_POLLIN: Final = 1  # everywhere where there is `poll`
 MOST_BYTES: Final = 4 << 20
 """Of an answer, with its head."""
 
@@ -197,8 +197,10 @@ def encrypted(wrapped: Any) -> Any:
 
 def has_news(found: Any) -> bool:
     """Whether something can be read from a socket, or that the other side has ended."""
+    if found.fileno() < 0:  # lost meanwhile
+        return True
     poll = native.poll()
-    poll.register(found, _POLLIN)
+    poll.register(found, select.POLLIN)
     return bool(poll.poll(0))
 
 

@@ -157,7 +157,7 @@ def _has_gaps(gaps: bytes, low: str) -> bool:
     return (
         _TELLTALE in gaps
         or (gaps.count(b"|") >= _FEWEST - 1 and _TELLTALE_SIGNS in gaps.translate(None, b" "))
-        or ("10" in low and _is_numbered(low))
+        or _is_numbered(low)
         or ("\\" in low and low.count("\\n") >= _FEWEST - 1)
     )
 

@@ -133,7 +133,7 @@ class Redactor:
         with contextlib.suppress(Exception):
             if self._gate_name != "none":
                 new = {t for t in texts if _SHORTEST <= len(t) <= LONGEST_SCREENED} - state.clean
-                new = {t for t in new if (t.isascii() and "\0" not in t) or is_fit(t)}
+                new = {t for t in new if is_fit(t)}
                 for clean in clean_texts(new, state.gate, state.self_gated):
                     state.screened.update(clean)
                     found += clean
@@ -211,12 +211,6 @@ class Redactor:
 
     def strict_text(self, text: str, surface: str, limit: int | None = None) -> str:
         """A text of a record, for callers that handle failures of a whole record themselves."""
-        state = self._state
-        # What is remembered is fit for every output.
-        if len(text) <= (DEFAULT_LIMIT if limit is None else limit) and (
-            text in state.clean or text in state.screened
-        ):
-            return text
         redacted = self._redacted(text, surface, limit)
         if redacted.isascii() and "\0" not in redacted:
             return redacted
@@ -235,8 +229,7 @@ class Redactor:
         spans = self._located(window, state)
         # `is` first: of almost every text, and the length of a `Found` costs a call.
         if (spans is _NOTHING or not spans) and len(text) <= kept:
-            if len(text) <= LONGEST_KNOWN and is_fit(text):
-                _remember(text, state.clean)
+            _remember(text, state.clean)
             return text
         redacted, rules = cut(window, spans, kept)
         self._tally.hidden(surface, rules, truncated=len(text) > kept)
@@ -343,6 +336,7 @@ class Redactor:
 
 
 def _remember(text: str, clean: set[str]) -> None:
-    if len(clean) >= _MEMO_SIZE:
-        clean.clear()
-    clean.add(text)
+    if len(text) <= LONGEST_KNOWN and is_fit(text):
+        if len(clean) >= _MEMO_SIZE:
+            clean.clear()
+        clean.add(text)

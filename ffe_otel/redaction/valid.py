@@ -39,4 +39,4 @@ def fit_text(text: str, surface: str) -> str:
 
 def is_fit(text: str) -> bool:
     """Whether a text is fit for every output."""
-    return "\0" not in text and valid_text(text) == text
+    return "\0" not in text and (text.isascii() or valid_text(text) == text)

@@ -49,10 +49,6 @@ class WithholdingRedactor(Redactor):
         del surface, limit
         return text if text in words() and text not in self._literals else WITHHELD
 
-    def strict_text(self, text: str, surface: str, limit: int | None = None) -> str:
-        """The same."""
-        return self._redacted(text, surface, limit)
-
     def strict_value(self, value: object, key: str, surface: str, limit: int | None = None) -> Any:
         """A word of ours, a truth value, or what says that there was another value."""
         del key

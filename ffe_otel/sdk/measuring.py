@@ -35,7 +35,6 @@ _MOST_SERIES: Final = 10_000
 # Exact types: whatever else an attribute holds may change before it is looked at.
 _IMMUTABLE: Final = frozenset({str, bool, int, float, bytes, type(None)})
 _FIELDS: Final = 3
-_STEP: Final = 32  # measurements that get room together
 _BYTES: Final = 120  # of resident memory that a measurement which waits takes
 
 
@@ -63,15 +62,14 @@ class _Series:
     """What waits of an instrument with some labels, and where it goes.
 
     ``waiting`` holds the fields of each measurement one behind the other: objects of its own
-    for each would keep the garbage collector busy. ``granted`` is how many fields have room.
+    for each would keep the garbage collector busy.
     """
 
-    __slots__ = ("granted", "labels", "target", "waiting")
+    __slots__ = ("labels", "target", "waiting")
 
     def __init__(self, labels: dict[str, Any]) -> None:
         self.labels = labels
         self.waiting: deque[Any] = deque()
-        self.granted = 0
         self.target: Target | None = None
 
 
@@ -93,20 +91,17 @@ class _Deferred:
             return None
         return self.series.setdefault(key, _Series(dict(labels or {})))
 
-    def hand_over(self) -> None:
-        """Hand what waits to the SDK."""
+    def hand_over(self) -> int:
+        """Hand what waits to the SDK; how many measurements."""
         self.dirty = False
-        for series in list(self.series.values()):
-            self.hand_over_series(series)
+        return sum(self.hand_over_series(series) for series in list(self.series.values()))
 
-    def hand_over_series(self, series: _Series) -> None:
-        """Hand what waits with the same labels to the SDK."""
-        granted, series.granted = series.granted, 0
-        self.shared.room.used -= granted // _FIELDS * _BYTES
+    def hand_over_series(self, series: _Series) -> int:
+        """Hand what waits with the same labels to the SDK; how many measurements."""
         waiting = series.waiting
         items = [waiting.popleft() for _ in range(len(waiting) // _FIELDS * _FIELDS)]
         if not items:
-            return
+            return 0
         batch = Batch(
             self.instrument,
             self.measure,
@@ -120,6 +115,7 @@ class _Deferred:
                 series.target.apply(batch)
         except Exception:  # noqa: BLE001 - one set of labels may not take others with it
             self.shared.failed("measurement")
+        return len(items) // _FIELDS
 
 
 class Measurements:
@@ -128,8 +124,8 @@ class Measurements:
     Attributes:
         failed: is told when measurements were lost.
         direct: where they may be added up past the SDK's methods.
-        room: what may take in memory what waits, here and elsewhere. Measurements that find no
-            room are taken to the SDK at once.
+        room: what may take in memory what waits, here and elsewhere. A measurement that finds no
+            room is taken to the SDK at once.
     """
 
     def __init__(self, direct: Direct) -> None:
@@ -199,14 +195,16 @@ class Measurements:
                 measure(amount, attributes, context)
                 return
             series = known.get(key) or deferred.open(key, attributes)
-            if series is None:
+            room = self.room
+            if series is None or room.used > room.limit:
                 measure(amount, attributes, context)
                 return
+            room.used += _BYTES
             waiting = series.waiting
             waiting.extend((amount, context or get_current(), time_ns()))
             deferred.dirty = True
-            if len(waiting) > series.granted:
-                self._find_room(deferred, series)
+            if len(waiting) > CAPACITY * _FIELDS:
+                self._relieve(deferred, series)
 
         return take
 
@@ -215,16 +213,8 @@ class Measurements:
         with self._lock:
             for deferred in resting(self._deferred):
                 if deferred.dirty:
-                    deferred.hand_over()
-
-    def _find_room(self, deferred: _Deferred, series: _Series) -> None:
-        """Let more wait with the same labels, or nothing any more."""
-        room = self.room
-        if room.used > room.limit or series.granted > (CAPACITY - _STEP) * _FIELDS:
-            self._relieve(deferred, series)
-        else:
-            series.granted += _STEP * _FIELDS
-            room.used += _STEP * _BYTES
+                    handed = deferred.hand_over()
+                    self.room.used -= _BYTES * handed
 
     def _relieve(self, deferred: _Deferred, series: _Series) -> None:
         """Hand over what waits with the same labels, on the thread that measures.
@@ -234,7 +224,8 @@ class Measurements:
         """
         if self._lock.acquire(blocking=False):
             try:
-                deferred.hand_over_series(series)
+                handed = deferred.hand_over_series(series)
+                self.room.used -= _BYTES * handed
             finally:
                 self._lock.release()
 
@@ -245,7 +236,6 @@ class Measurements:
         for deferred in self._deferred:
             for series in deferred.series.values():
                 series.waiting.clear()
-                series.granted = 0
 
 
 def _typed(labels: dict[str, Any]) -> Any:

@@ -69,9 +69,7 @@ def read(taken: Taken) -> Reading:
     unix_nano, timestamp = _time(_created(snapshot.values))
     extras = _extras(snapshot)
     ids = _ids(snapshot, extras)
-    message = message_of(snapshot.values)
-    is_fit = type(message) is str and message.isascii()
-    content: dict[str, Any] = {MESSAGE: message if is_fit else clean(message)}
+    content: dict[str, Any] = {MESSAGE: clean(message_of(snapshot.values))}
     if snapshot.fields or not _plain(snapshot.names):
         content.update(_known(snapshot.fields or {}, extras))
     if extras:
